@@ -1,0 +1,138 @@
+"""The twin document: what the meter said, what is wanted of it, and how fresh that is.
+
+`reported` comes from the meter alone and `desired` from people and apps alone; nothing copies one
+into the other. Every value carries its age at the moment of the answer, because a value that was
+true yesterday looks exactly like one that is true now.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from metertwin.core.ids import GroupId, MeterId
+from metertwin.core.obis import Obis
+from metertwin.core.reading import Origin, Quality, Register
+
+
+class TwinStatus(StrEnum):
+    """How a twin stands to its meter."""
+
+    WAITING = "waiting"  # nothing was heard of the meter yet
+    IN_STEP = "in_step"  # the newest value is younger than the group's freshness limit
+    STALE = "stale"  # it is older; the values are shown with their age
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedValue:
+    """The newest value of one register.
+
+    Attributes:
+        value: integer x 10^scaler, in `unit`.
+        unit: Symbol of the unit; empty for a plain number.
+        age_s: Seconds from `captured_at` to the answer, in the meters' time; may be slightly
+            negative when the meter's clock is ahead.
+    """
+
+    obis: str
+    value: Decimal
+    unit: str
+    integer: int
+    scaler: int
+    period_s: int
+    captured_at: datetime
+    received_at: datetime
+    age_s: float
+    quality: int
+    origin: str
+
+    @classmethod
+    def from_columns(
+        cls,
+        register: Register,
+        value: Decimal,
+        integer: int,
+        captured_at: datetime,
+        received_at: datetime,
+        age_s: float,
+        quality: Quality,
+        origin: Origin,
+    ) -> "ReportedValue":
+        """Return the value of `register` in the form that answers show."""
+        return cls(
+            obis=str(register.obis),
+            value=value,
+            unit=register.unit.symbol,
+            integer=integer,
+            scaler=register.scaler,
+            period_s=register.period_s,
+            captured_at=captured_at,
+            received_at=received_at,
+            age_s=age_s,
+            quality=int(quality),
+            origin=origin.name.lower(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One meter's ledger at one consumer: `received == taken + missing`, always.
+
+    Attributes:
+        received: Highest reading number heard of.
+        taken: Distinct readings applied (twin host) or stored (recorder).
+        duplicate: Deliveries dropped because their number was known.
+        missing: Numbers up to `received` that never came.
+    """
+
+    meter: MeterId
+    received: int
+    taken: int
+    duplicate: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class TwinSummary:
+    """A twin in a list: enough to see which one to open."""
+
+    meter: MeterId
+    group: GroupId
+    status: TwinStatus
+    age_s: float | None
+    power_import_w: float | None
+    power_export_w: float | None
+    voltage_v: float | None
+    energy_import_wh: float | None
+    is_connected: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class TwinDocument:
+    """Everything a twin says of itself.
+
+    Attributes:
+        epoch: Under which claim the host owns the group.
+        age_s: Age of the newest reported value, in s; None while waiting.
+        reported: By OBIS code; load-profile series have "@<period_s>s" behind it.
+        desired: By path, for example {"disconnect_control": "connected"}.
+        desired_version: Grows with every change of `desired`; 0 when there was none.
+        pending: Paths whose reported value differs from the desired one.
+    """
+
+    meter: MeterId
+    group: GroupId
+    status: TwinStatus
+    epoch: int
+    age_s: float | None
+    answered_at: datetime
+    reported: dict[str, ReportedValue]
+    ledger: LedgerLine
+    desired: dict[str, str | int] = field(default_factory=dict)
+    desired_version: int = 0
+    pending: list[str] = field(default_factory=list)
+
+
+def obis_key(obis: Obis, period_s: int) -> str:
+    """Return the key of a register in `TwinDocument.reported`."""
+    return f"{obis}@{period_s}s" if period_s else str(obis)
