@@ -12,7 +12,6 @@ from enum import StrEnum
 
 from metertwin.core.ids import GroupId, MeterId
 from metertwin.core.obis import Obis
-from metertwin.core.reading import Origin, Quality, Register
 
 
 class TwinStatus(StrEnum):
@@ -45,33 +44,6 @@ class ReportedValue:
     age_s: float
     quality: int
     origin: str
-
-    @classmethod
-    def from_columns(
-        cls,
-        register: Register,
-        value: Decimal,
-        integer: int,
-        captured_at: datetime,
-        received_at: datetime,
-        age_s: float,
-        quality: Quality,
-        origin: Origin,
-    ) -> "ReportedValue":
-        """Return the value of `register` in the form that answers show."""
-        return cls(
-            obis=str(register.obis),
-            value=value,
-            unit=register.unit.symbol,
-            integer=integer,
-            scaler=register.scaler,
-            period_s=register.period_s,
-            captured_at=captured_at,
-            received_at=received_at,
-            age_s=age_s,
-            quality=int(quality),
-            origin=origin.name.lower(),
-        )
 
 
 @dataclass(frozen=True, slots=True)

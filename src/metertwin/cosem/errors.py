@@ -1,16 +1,16 @@
 """Every error the COSEM package raises, as one tree.
 
-    CosemError
-    ├── EncodeError            a value does not fit its type
-    ├── DecodeError            octets are not what the standard says
-    │   └── UnexpectedTypeError    well formed, but another data type than the reader needs
-    ├── FrameError             a wrapper or HDLC frame is broken
-    ├── SecurityError          a ciphered APDU cannot be trusted
-    │   └── ReplayError            its invocation counter was used before
-    ├── AssociationError       the association was refused, or is not open
-    ├── ServiceError           the meter answered the service with a refusal
-    └── ProtocolError          the answer does not fit the question
-        └── ExceptionAnswerError   the meter answered with an exception-response
+CosemError
+├── EncodeError            a value does not fit its type
+├── DecodeError            octets are not what the standard says
+│   └── UnexpectedTypeError    well formed, but another data type than the reader needs
+├── FrameError             a wrapper or HDLC frame is broken
+├── SecurityError          a ciphered APDU cannot be trusted
+│   └── ReplayError            its invocation counter was used before
+├── AssociationError       the association was refused, or is not open
+├── ServiceError           the meter answered the service with a refusal
+└── ProtocolError          the answer does not fit the question
+    └── ExceptionAnswerError   the meter answered with an exception-response
 """
 
 from enum import IntEnum
