@@ -27,7 +27,9 @@ def read_compact_array(octets: bytes, offset: int, depth: int) -> tuple[Data, in
         IndexError: The octets end within the compact array.
         struct.error: As IndexError.
     """
-    described, offset = _read_description(octets, offset, depth)
+    if depth >= MAX_DEPTH:
+        raise DecodeError(f"The compact array nests deeper than {MAX_DEPTH}.", offset=offset)
+    described, offset = _read_description(octets, offset, depth + 1)
     contents, end = read_octets(octets, offset)
     elements = []
     position = 0
@@ -73,7 +75,8 @@ def _read_element(described: _Described, contents: bytes, offset: int) -> tuple[
     if not parts:
         return read_string(code, contents, offset)
     elements = []
-    for part in parts * repeat_count:
-        element, offset = _read_element(part, contents, offset)
-        elements.append(element)
+    for _ in range(repeat_count):
+        for part in parts:
+            element, offset = _read_element(part, contents, offset)
+            elements.append(element)
     return Data(Tag(code), tuple(elements)), offset

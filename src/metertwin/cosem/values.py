@@ -1,7 +1,7 @@
 """The COSEM data types: what an attribute can hold.
 
-Tags as in the Data CHOICE of the DLMS UA Green Book. `metertwin.cosem.data` turns values into octets
-and back.
+Tags as in the Data CHOICE of the DLMS UA Green Book. `metertwin.cosem.data` turns values into
+octets and back.
 """
 
 import struct
@@ -43,16 +43,17 @@ class Tag(IntEnum):
     TIME = 27
 
 
-DataValue: TypeAlias = "None | bool | int | float | str | bytes | tuple[Data, ...]"
+DataValue: TypeAlias = "bool | int | float | str | bytes | tuple[Data, ...] | None"
 
 
 class Data(NamedTuple):
     """One COSEM value.
 
-    The value is None for NULL; a tuple of Data for ARRAY and STRUCTURE; bool for BOOLEAN; int for the integers, ENUM and BCD (its octet as it stands); float for the floats; a
-    str of "0" and "1" for BIT_STRING; str for VISIBLE_STRING (octets read as Latin-1, so that no
-    meter's text is lost) and UTF8_STRING; bytes for OCTET_STRING, DATE_TIME (12), DATE (5) and
-    TIME (4). COMPACT_ARRAY is a tag of the wire alone: it is read as the ARRAY that means the same.
+    The value is None for NULL; a tuple of Data for ARRAY and STRUCTURE; bool for BOOLEAN; int for
+    the integers, ENUM and BCD (its octet as it stands); float for the floats; a str of "0" and "1"
+    for BIT_STRING; str for VISIBLE_STRING (octets read as Latin-1, so that no meter's text is
+    lost) and UTF8_STRING; bytes for OCTET_STRING, DATE_TIME (12), DATE (5) and TIME (4).
+    COMPACT_ARRAY is a tag of the wire alone: it is read as the ARRAY that means the same.
     """
 
     tag: Tag
