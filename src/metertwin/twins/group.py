@@ -1,0 +1,98 @@
+"""The twins of one group: their registers, their ledger, and how far in the stream they are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from metertwin.core.batch import ReadingBatch
+from metertwin.core.clock import Clock, to_us
+from metertwin.core.errors import NotFoundError
+from metertwin.core.ids import MeterId
+from metertwin.core.ledger import Ledger, Rows
+from metertwin.core.twin import LedgerLine
+from metertwin.twins.columns import FallenRegisters, TwinColumns
+from metertwin.twins.settings import GroupSettings
+
+
+class UnknownTwinError(NotFoundError):
+    """The group has no twin of that meter."""
+
+    code = "not_found.twin"
+
+
+class TwinGroup:
+    """A group's twins and everything that is true of them at one place in the stream.
+
+    Attributes:
+        settings: What the host was told of the group.
+        columns: Newest value of every register.
+        ledger: Which readings were applied.
+        stream_sequence: Number of the last message of the stream that is in `columns`.
+        gateway_epoch: Highest gateway epoch heard; readings of a lower one are refused.
+        stale_count: Readings refused because a gateway of an earlier epoch sent them.
+        applied_at_us: When a batch was last applied, microseconds since 1970 UTC, 0 before.
+    """
+
+    def __init__(self, settings: GroupSettings, clock: Clock) -> None:
+        self.settings = settings
+        self.columns = TwinColumns()
+        self.ledger = Ledger.sized(self.columns.capacity)
+        self.stream_sequence = 0
+        self.gateway_epoch = 0
+        self.stale_count = 0
+        self.applied_at_us = 0
+        self._clock = clock
+        self.enrol(settings.meters)
+
+    def enrol(self, meters: Sequence[MeterId]) -> Rows:
+        """Return the rows of meters, making twins of those not yet known."""
+        rows = self.columns.add_meters(meters)
+        if self.columns.capacity > len(self.ledger.received):
+            self.ledger.resize(self.columns.capacity)
+        return rows
+
+    def apply(self, batch: ReadingBatch) -> FallenRegisters | None:
+        """Take a batch: new readings into the columns, all of them into the ledger.
+
+        Returns:
+            Counting registers that fell, or None when none did.
+        """
+        if batch.epoch < self.gateway_epoch:
+            self.stale_count += len(batch)
+            return None
+        self.gateway_epoch = batch.epoch
+        rows = self.enrol(batch.meters)
+        kept = self.ledger.admit(rows, batch.first_sequences, batch.counts.astype(np.int64))
+        self.applied_at_us = to_us(self._clock.now())
+        return self.columns.apply(batch, rows, kept)
+
+    def row(self, meter: MeterId) -> int:
+        """Return the row of a meter's twin.
+
+        Raises:
+            UnknownTwinError: There is none.
+        """
+        row = self.columns.row_of(meter)
+        if row is None:
+            raise UnknownTwinError(
+                f"Group {self.settings.id} has no twin of meter {meter}; it has "
+                f"{len(self.columns)} twins. Check the meter's id and group.",
+                meter=meter,
+                group=self.settings.id,
+            )
+        return row
+
+    def ledger_line(self, row: int) -> LedgerLine:
+        """Return the ledger of one row."""
+        received, taken = int(self.ledger.received[row]), int(self.ledger.taken[row])
+        return LedgerLine(
+            meter=self.columns.meters[row],
+            received=received,
+            taken=taken,
+            duplicate=int(self.ledger.duplicate[row]),
+            missing=received - taken,
+        )
+
+    def ledger_lines(self) -> list[LedgerLine]:
+        """Return the ledger of every twin."""
+        return [self.ledger_line(row) for row in range(len(self.columns))]
