@@ -82,7 +82,7 @@ def encode(data: Data) -> bytes:
 
     Example:
         >>> encode(structure(octets(bytes(2)), uint32(1234))).hex()
-        '020209020000' '06000004d2'
+        '02020902000006000004d2'
     """
     out = bytearray()
     _write(data, out, 0)
