@@ -1,0 +1,1 @@
+"""HDLC as DLMS meters speak it: frame format type 3, normal response mode, both sides, sans-I/O."""
