@@ -105,6 +105,36 @@ class TwinDocument:
     pending: list[str] = field(default_factory=list)
 
 
+class AnswerSource(StrEnum):
+    """Where an answer comes from."""
+
+    TWIN = "twin"  # the twin's state was fresh enough
+    METER = "meter"  # the twin read through to the meter
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterAnswer:
+    """The newest value of one register, and whether the meter was asked for it."""
+
+    meter: MeterId
+    reading: ReportedValue
+    source: AnswerSource
+    answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UsageNow:
+    """What a usage point draws and feeds now, and what it has in all; None: no such register."""
+
+    meter: MeterId
+    answered_at: datetime
+    source: AnswerSource
+    power_import: ReportedValue | None
+    power_export: ReportedValue | None
+    energy_import: ReportedValue | None
+    energy_export: ReportedValue | None
+
+
 def obis_key(obis: Obis, period_s: int) -> str:
     """Return the key of a register in `TwinDocument.reported`."""
     return f"{obis}@{period_s}s" if period_s else str(obis)
