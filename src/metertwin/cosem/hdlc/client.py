@@ -125,8 +125,8 @@ class HdlcClient:
         if self.state is not ClientState.CONNECTED:
             return b""
         self._link.take_acknowledgement(frame)
-        # RNR means "later": the caller polls with `repeat` at its own pace. An RR that leaves
-        # nothing to send means the meter still works on its answer: poll as well.
+        # RNR means "later": the caller polls with `repeat` at its own pace. Nor is an RR answered
+        # when all was acknowledged: two stations would tell each other so for ever.
         is_worth_sending = frame.kind is not FrameKind.RECEIVE_NOT_READY and self._link.has_to_send
         return self._link.transmit() if frame.is_final and is_worth_sending else b""
 
