@@ -87,11 +87,11 @@ def decode_message(octets: bytes) -> ReadingMessage:
     """
     try:
         message = _decoder.decode(octets)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         check_version("reading", octets, READING_VERSION)
         raise WireError(f"Reading message of {len(octets)} bytes is damaged: {error}.") from None
     if message.version != READING_VERSION:
-        check_version("reading", octets, READING_VERSION)
+        raise other_version("reading", message.version, READING_VERSION)
     return message
 
 
@@ -177,12 +177,17 @@ def check_version(what: str, octets: bytes, spoken: int) -> None:
     try:
         fields = msgspec.msgpack.decode(octets, type=list[msgspec.Raw])
         version = msgspec.msgpack.decode(fields[0], type=int) if fields else spoken
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return
     if version != spoken:
-        raise WireVersionError(
-            f"A {what} message has version {version}, this program speaks version {spoken}; "
-            "run the same MeterTwin version on both sides, or upgrade the receiver first.",
-            version=version,
-            spoken=spoken,
-        )
+        raise other_version(what, version, spoken)
+
+
+def other_version(what: str, version: int, spoken: int) -> WireVersionError:
+    """Return the error for a message of a version this program does not speak."""
+    return WireVersionError(
+        f"A {what} message has version {version}, this program speaks version {spoken}; "
+        "run the same MeterTwin version on both sides, or upgrade the receiver first.",
+        version=version,
+        spoken=spoken,
+    )

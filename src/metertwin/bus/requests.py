@@ -1,0 +1,233 @@
+"""Questions and answers over the bus, each with a deadline that travels with it.
+
+The caller names a subject and never a host. Whatever goes wrong over there comes back as the error
+it was; what goes wrong in between is one of two things: nobody there (`UnavailableError`) or not in
+time (`DeadlineError`).
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from metertwin.bus.connection import Bus
+from metertwin.bus.messages import (
+    Problem,
+    Request,
+    decode_answer,
+    decode_request,
+    encode,
+    encode_answer,
+    encode_problem,
+    problem_of,
+)
+from metertwin.core.errors import (
+    DeadlineError,
+    InvalidInputError,
+    MeterTwinError,
+    NotFoundError,
+    UnavailableError,
+)
+
+DEADLINE_HEADER = "Mt-Deadline-Ms"
+DEFAULT_DEADLINE_S = 10.0
+LONGEST_DEADLINE_S = 600.0
+MAX_CONCURRENT = 1_000
+
+Answer = TypeVar("Answer")
+Handler = Callable[[Request, str, float], Awaitable[object]]
+
+log = structlog.get_logger(__name__)
+
+
+class UnknownRequestError(NotFoundError):
+    """The part asked does not know the request's name."""
+
+    code = "not_found.request"
+
+
+async def ask(
+    bus: Bus, subject: str, request: Request, deadline_s: float, reply_type: type[Answer]
+) -> Answer:
+    """Ask and return the answer.
+
+    Args:
+        bus: The connection.
+        subject: Whom, from `subjects.subject`.
+        request: What.
+        deadline_s: Seconds until the answer is worthless, above 0.
+        reply_type: What the answer is.
+
+    Raises:
+        UnavailableError: Nobody answers at the subject, or the bus is away.
+        DeadlineError: The answer did not come in time.
+        RefusedError: This role may not ask there.
+        WireError: The answer is damaged, or another type.
+        MeterTwinError: What went wrong over there, with its own code.
+    """
+    headers = {DEADLINE_HEADER: str(max(math.floor(deadline_s * 1000), 1))}
+    try:
+        message = await bus.nc.request(subject, encode(request), deadline_s, headers=headers)
+    except nats.errors.NoRespondersError:
+        raise UnavailableError(
+            f"Nobody answers at {subject}: the part that hosts it is not running.", subject=subject
+        ) from None
+    except nats.errors.TimeoutError:
+        if refusal := bus.refusal(subject):
+            raise refusal from None
+        raise DeadlineError(
+            f"{request.name} at {subject} was not answered within {deadline_s:g} s.",
+            subject=subject,
+            deadline_s=deadline_s,
+        ) from None
+    except nats.errors.MaxPayloadError:
+        raise InvalidInputError(
+            f"{request.name} at {subject} exceeds the {bus.nc.max_payload} bytes of a message.",
+            subject=subject,
+        ) from None
+    except nats.errors.Error as error:
+        raise UnavailableError(
+            f"The bus is away, {request.name} at {subject} was not asked: {error}.", subject=subject
+        ) from error
+    return decode_answer(message.data, reply_type)
+
+
+@dataclass(slots=True)
+class Service:
+    """What answers at a subject; made by `serve`.
+
+    Attributes:
+        handlers: What answers each request, by the request's name.
+        max_concurrent: Requests worked on at once; above, they are turned away at once.
+    """
+
+    bus: Bus
+    handlers: Mapping[str, Handler]
+    max_concurrent: int = MAX_CONCURRENT
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _subscriptions: list[Subscription] = field(default_factory=list, init=False)
+
+    async def stop(self) -> None:
+        """Take no more requests and finish those begun."""
+        for subscription in self._subscriptions:
+            if not self.bus.nc.is_closed:
+                await subscription.unsubscribe()
+        self._subscriptions.clear()
+        await asyncio.gather(*self._tasks)
+
+    async def on_message(self, message: Msg) -> None:
+        """Begin to answer one message."""
+        if len(self._tasks) >= self.max_concurrent:
+            await self._send(message.reply, encode_problem(problem_of(self._busy())))
+            return
+        task = asyncio.create_task(self._answer(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, message: Msg) -> None:
+        try:
+            answer = encode_answer(await self._handle(message))
+        except MeterTwinError as error:
+            answer = encode_problem(problem_of(error))
+        except Exception:  # a handler's fault is logged, and told, or the caller would wait
+            log.exception("request_failed", subject=message.subject)
+            answer = encode_problem(
+                Problem("internal", f"Answering at {message.subject} failed; its log says why.")
+            )
+        await self._send(message.reply, answer)
+
+    async def _handle(self, message: Msg) -> object:
+        request = decode_request(message.data)
+        handler = self.handlers.get(request.name)
+        if handler is None:
+            raise UnknownRequestError(
+                f"There is no request {request.name[:64]!r} at {message.subject}; there are "
+                f"{', '.join(sorted(self.handlers))}.",
+                name=request.name[:64],
+            )
+        deadline_s = _deadline_s(message)
+        try:
+            async with asyncio.timeout(deadline_s) as limit:
+                return await handler(request, message.subject.rpartition(".")[2], deadline_s)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise DeadlineError(
+                f"{request.name} at {message.subject} was not done within {deadline_s:g} s.",
+                subject=message.subject,
+                deadline_s=deadline_s,
+            ) from None
+
+    async def _send(self, reply: str, answer: bytes) -> None:
+        if not reply:
+            return  # nobody waits
+        try:
+            if len(answer) > self.bus.nc.max_payload:
+                answer = encode_problem(problem_of(self._too_large(len(answer))))
+            await self.bus.nc.publish(reply, answer)
+        except nats.errors.Error as error:
+            # The bus went while we worked; the caller sees its deadline pass.
+            log.warning("answer_not_sent", reply=reply, reason=str(error))
+
+    def _busy(self) -> UnavailableError:
+        return UnavailableError(
+            f"{self.bus.name} is busy with {self.max_concurrent} requests and takes no more now.",
+            max_concurrent=self.max_concurrent,
+        )
+
+    def _too_large(self, answer_bytes: int) -> InvalidInputError:
+        return InvalidInputError(
+            f"The answer has {answer_bytes} bytes, a message carries {self.bus.nc.max_payload}; "
+            "ask for a shorter range or fewer rows.",
+            answer_bytes=answer_bytes,
+        )
+
+
+async def serve(
+    bus: Bus,
+    subject: str,
+    queue: str,
+    handlers: Mapping[str, Handler],
+    max_concurrent: int = MAX_CONCURRENT,
+) -> Service:
+    """Answer requests at a subject until the service is stopped.
+
+    Args:
+        bus: The connection.
+        subject: Where; may hold wildcards, for example `subjects.of_group(group, Kind.REQUEST)`.
+        queue: Those who serve with one queue name share the requests, each is answered once.
+        handlers: By the request's name: `await handler(request, meter token, deadline_s)` gives
+            the answer, `deadline_s` being what the caller still has. A handler is cancelled when
+            the time is over; the MeterTwinError it raises becomes the answer.
+        max_concurrent: Requests worked on at once.
+
+    Raises:
+        RefusedError: This role may not serve there.
+        UnavailableError: The bus is away.
+    """
+    service = Service(bus, handlers, max_concurrent)
+    try:
+        subscription = await bus.nc.subscribe(subject, queue, cb=service.on_message)
+        await bus.nc.rtt()  # a refusal comes before the answer to this
+    except nats.errors.Error as error:
+        raise UnavailableError(
+            f"The bus is away, {subject} is not served: {error}.", subject=subject
+        ) from error
+    if refusal := bus.refusal(subject):
+        raise refusal
+    service._subscriptions.append(subscription)  # noqa: SLF001 - this function makes it
+    return service
+
+
+def _deadline_s(message: Msg) -> float:
+    text = (message.headers or {}).get(DEADLINE_HEADER, "")
+    try:
+        return min(int(text) / 1000, LONGEST_DEADLINE_S)
+    except ValueError:
+        return DEFAULT_DEADLINE_S
