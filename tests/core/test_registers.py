@@ -185,96 +185,14 @@ def test_the_highest_number_wins_for_one_moment(columns_of: MakeColumns) -> None
     assert kinds_of(gains) == [(FindingKind.CORRECTED, 1900, 1100)]
 
 
-def test_a_clock_set_back_keeps_the_true_order_and_the_energy(columns_of: MakeColumns) -> None:
-    # The clock ran an hour ahead; before the fourth poll it was set right.
-    rows = [
-        (0, 1, 3600, 10, 1000),
-        (0, 2, 4500, 910, 1100),
-        (0, 3, 5400, 1810, 1200),
-        (0, 4, 2700, 2710, 1300),
-        (0, 5, 3600, 3610, 1400),
-        (0, 6, 4500, 4510, 1500),
-        (0, 7, 5400, 5410, 1600),
-        (0, 8, 6300, 6310, 1700),
-    ]
-    gains = energy_gained(columns_of(rows), rules_of(period_s=0))
-    assert [gain for _, _, gain in intervals_of(gains)] == [100] * 7
-    # Across the change the gateway's clock gives the length: 2,710 - 1,810 s.
-    assert intervals_of(gains)[2] == (5400, 900, 100)
-    assert kinds_of(gains) == [(FindingKind.CLOCK_SHIFT, 1200, 1300)]
-    ahead, adjusted = Quality.CLOCK_INVALID, Quality.CLOCK_ADJUSTED
-    assert gains.intervals.quality.tolist() == [ahead, ahead, ahead | adjusted, 0, 0, 0, 0]
-
-
-def test_a_late_capture_from_before_the_clock_was_set_back_finds_its_place(
+def test_a_rollover_may_gain_what_maximal_power_brings_and_no_more(
     columns_of: MakeColumns,
 ) -> None:
-    # The clock was right, then was set an hour back by mistake; 9,900 s came late.
-    rows = [
-        (0, 1, 9000, 9010, 1000),
-        (0, 2, 10800, 10810, 1200),
-        (0, 3, 8100, 11710, 1300),
-        (0, 4, 9000, 12610, 1400),
-        (0, 5, 9900, 12620, 1100),
-    ]
-    gains = energy_gained(columns_of(rows), rules_of())
-    assert intervals_of(gains) == [
-        (9000, 900, 100),
-        (9900, 900, 100),
-        (10800, 900, 100),
-        (8100, 900, 100),
-    ]
-    assert kinds_of(gains) == [(FindingKind.CLOCK_SHIFT, 1200, 1300)]
-
-
-def test_a_late_capture_from_before_a_reset_is_no_clock_set_back(columns_of: MakeColumns) -> None:
-    rows = [
-        (0, 1, 0, 10, 49_800),
-        (0, 2, 1800, 1810, 20),
-        (0, 3, 2700, 2710, 40),
-        (0, 4, 900, 2720, 49_900),
-    ]
-    gains = energy_gained(columns_of(rows), rules_of())
-    assert intervals_of(gains) == [(0, 900, 100), (1800, 900, 20)]
-    assert kinds_of(gains) == [(FindingKind.RESET, 49_900, 20)]
-
-
-def test_a_late_capture_from_before_a_rollover_is_no_clock_set_back(
-    columns_of: MakeColumns,
-) -> None:
-    rows = [
-        (0, 1, 0, 10, 99_999_800),
-        (0, 2, 1800, 1810, 20),
-        (0, 3, 2700, 2710, 40),
-        (0, 4, 900, 2720, 99_999_900),
-    ]
-    gains = energy_gained(columns_of(rows), rules_of())
-    assert [gain for _, _, gain in intervals_of(gains)] == [100, 120, 20]
-    assert kinds_of(gains) == [(FindingKind.ROLLOVER, 99_999_900, 20)]
-
-
-def test_a_clock_that_jumps_forward_is_found_on_polled_registers(columns_of: MakeColumns) -> None:
-    # Behind by an hour, set right between the second and third poll.
-    rows = [(0, 1, 0, 3600, 10), (0, 2, 900, 4500, 20), (0, 3, 5400, 5400, 30)]
-    gains = energy_gained(columns_of(rows), rules_of(period_s=0))
-    assert intervals_of(gains) == [(0, 900, 10), (900, 4500, 10)]
-    assert kinds_of(gains) == [(FindingKind.CLOCK_SHIFT, 20, 30)]
-    assert gains.intervals.quality.tolist() == [0, Quality.CLOCK_ADJUSTED]
-
-
-def test_captures_read_late_together_are_no_clock_shift(columns_of: MakeColumns) -> None:
-    rows = [(0, n, 900 * n, 90_000, 100 * n) for n in range(1, 6)]
-    gains = energy_gained(columns_of(rows), rules_of())
-    assert gains.findings == []
-    assert gains.intervals.quality.tolist() == [0] * 4
-
-
-def test_captures_from_the_future_are_marked(columns_of: MakeColumns) -> None:
-    rows = [(0, 1, 900, 910, 10), (0, 2, 1800, 1739, 20), (0, 3, 2700, 2640, 30)]
-    gains = energy_gained(columns_of(rows), rules_of())
-    # 1,800 is 61 s ahead of 1,739, one more than tolerated; 2,700 is 60 s ahead of 2,640.
-    assert gains.intervals.quality.tolist() == [Quality.CLOCK_INVALID | Quality.CLOCK_ADJUSTED] * 2
-    assert [kind for kind, _, _ in kinds_of(gains)] == [FindingKind.CLOCK_SHIFT] * 2
+    # 2,751 - 99,999,000 + 100,000,000 = 3,751: a quarter's 3,750 and the count cut off.
+    rollover = energy_gained(columns_of(quarters([99_999_000, 2_751])), rules_of())
+    assert intervals_of(rollover) == [(0, 900, 3751)]
+    reset = energy_gained(columns_of(quarters([99_999_000, 2_752])), rules_of())
+    assert intervals_of(reset) == []
 
 
 def test_so_long_a_time_that_the_register_may_have_gone_round_is_ambiguous(
