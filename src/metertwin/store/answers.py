@@ -153,6 +153,10 @@ class Answers:
             lines = cursor.sql(questions.LEDGER, params=asked).fetchall()
         return [LedgerLine(MeterId(meter), *counts) for meter, *counts in lines]
 
+    def groups(self) -> list[GroupId]:
+        """Return every group anything was recorded of."""
+        return [self._catalogue.groups[n] for n in range(len(self._catalogue.groups))]
+
     def refused_count(self) -> int:
         """Return how many messages were put aside in all."""
         with self._file.cursor() as cursor:

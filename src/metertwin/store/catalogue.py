@@ -52,8 +52,7 @@ class Catalogue:
 
     def meter_ids(self, group: GroupId, meters: Sequence[MeterId]) -> Int64s:
         """Return the number of each meter; see `port.HistoryStore.meter_ids`."""
-        find = self.meters.find
-        found = [find(meter) for meter in meters]
+        found = self.meters.find_each(meters)
         group_number = self.groups.find(group)
         if group_number is None or None in found:
             return self._meter_ids_of_new(group, meters)

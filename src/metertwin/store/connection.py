@@ -54,10 +54,10 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
         if not tables:
             connection.execute(f"BEGIN; {CREATE} COMMIT")
             connection.execute("INSERT INTO layout VALUES (?)", [SCHEMA_VERSION])
-        versions = connection.sql("SELECT version FROM layout").fetchall()
+        versions = [row[0] for row in connection.sql("SELECT version FROM layout").fetchall()]
     except duckdb.Error as error:
         raise clear_error(error, path) from error
-    if versions != [(SCHEMA_VERSION,)]:
+    if versions != [SCHEMA_VERSION]:
         connection.close()
         raise StoreVersionError(
             f"History file {path} has layout {versions}, this program knows {SCHEMA_VERSION}; "

@@ -5,7 +5,7 @@ the next transaction; until that one is durable the name stays among the new one
 transaction costs nothing.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
@@ -32,6 +32,10 @@ class Names(Generic[Name]):
     def find(self, name: Name) -> int | None:
         """Return the name's number, or None for a name never met."""
         return self._numbers.get(name)
+
+    def find_each(self, names: Sequence[Name]) -> list[int | None]:
+        """Return the number of each name, None for one never met."""
+        return list(map(self._numbers.get, names))
 
     def number(self, name: Name) -> int:
         """Return the name's number, a new one if it was never met."""

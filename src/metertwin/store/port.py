@@ -145,6 +145,10 @@ class HistoryStore(Protocol):
         """Return the ledger of a group's meters, or of all, by meter id."""
         ...
 
+    def groups(self) -> list[GroupId]:
+        """Return every group anything was recorded of."""
+        ...
+
     def refused_count(self) -> int:
         """Return how many messages were put aside in all."""
         ...
