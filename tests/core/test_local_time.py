@@ -133,7 +133,7 @@ def test_a_whole_local_day_is_complete(
     gains = gains_by_bucket(intervals, 1, local_day_edges_us(day, 1, ZURICH))
     assert gains.gain.tolist() == [[total]]
     assert gains.is_complete().tolist() == [[True]]
-    assert gains.apart.tolist() == []
+    assert gains.apart_rows.tolist() == []
 
 
 def test_the_two_hours_called_two_oclock_keep_their_own_energy(columns_of: MakeColumns) -> None:
@@ -160,10 +160,10 @@ def test_an_interval_over_an_edge_is_in_no_bucket_and_listed() -> None:
     assert gains.gain.tolist() == [[5, 9], [0, 0]]
     assert gains.covered_us.tolist() == [[HOUR_US // 2, QUARTER_US], [0, 0]]
     assert gains.quality.tolist() == [[1, 16], [0, 0]]
-    assert gains.apart.tolist() == [1, 3]
+    assert gains.apart_rows.tolist() == [1, 3]
     assert not gains.is_complete().any()
     # Nothing is lost: buckets and what stands apart make up the whole.
-    assert gains.gain.sum() + intervals.gain[gains.apart].sum() == intervals.gain.sum()
+    assert gains.gain.sum() + intervals.gain[gains.apart_rows].sum() == intervals.gain.sum()
 
 
 def test_a_negative_count_of_days_is_refused() -> None:

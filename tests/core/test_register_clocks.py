@@ -37,7 +37,7 @@ def intervals_of(gains: Gains) -> list[tuple[int, int, int]]:
 
 def kinds_of(gains: Gains) -> list[tuple[FindingKind, int, int]]:
     """Return (kind, integer before, integer after) of each finding."""
-    return [(found.kind, found.integer_before, found.integer_after) for found in gains.findings]
+    return [(found.kind, found.before_integer, found.after_integer) for found in gains.findings]
 
 
 def test_a_clock_set_back_keeps_the_true_order_and_the_energy(columns_of: MakeColumns) -> None:

@@ -57,7 +57,7 @@ def intervals_of(gains: Gains) -> list[tuple[int, int, int]]:
 
 def kinds_of(gains: Gains) -> list[tuple[FindingKind, int, int]]:
     """Return (kind, integer before, integer after) of each finding."""
-    return [(found.kind, found.integer_before, found.integer_after) for found in gains.findings]
+    return [(found.kind, found.before_integer, found.after_integer) for found in gains.findings]
 
 
 def gaps_of(gains: Gains) -> list[tuple[int, int, GapKind]]:

@@ -38,7 +38,7 @@ class BucketGains:
         gain: Counts gained in intervals that lie in the bucket as a whole.
         covered_us: Time those intervals cover; less than the bucket means that some are missing.
         quality: All `Quality` bits of those intervals.
-        apart: Rows of intervals that reach over an edge or lie outside; their gain is in no
+        apart_rows: Rows of intervals that reach over an edge or lie outside; their gain is in no
             bucket, because splitting it would be a guess.
     """
 
@@ -46,7 +46,7 @@ class BucketGains:
     gain: Int64s
     covered_us: Int64s
     quality: UInt8s
-    apart: Int64s
+    apart_rows: Int64s
 
     def is_complete(self) -> NDArray[np.bool_]:
         """Say which buckets are covered from start to end, shape (n_series, n_buckets)."""

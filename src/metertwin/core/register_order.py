@@ -25,15 +25,15 @@ class OrderedReadings:
 
     Attributes:
         columns: The readings, sorted by series and true order.
-        meters: Grows by 1 with each series and each replacement, shape (n,).
-        sections: Grows by 1 within a meter each time its clock was set back, shape (n,).
-        corrected: Pairs of rows (dropped, kept by the later number), as rows of the input.
+        meter_numbers: Grows by 1 with each series and each replacement, shape (n,).
+        section_numbers: Grows by 1 within a meter each time its clock was set back, shape (n,).
+        corrected_rows: Pairs of rows (dropped, kept by the later number), as rows of the input.
     """
 
     columns: RegisterColumns
-    meters: Int64s
-    sections: Int64s
-    corrected: Sequence[tuple[int, int]]
+    meter_numbers: Int64s
+    section_numbers: Int64s
+    corrected_rows: Sequence[tuple[int, int]]
 
 
 def order_readings(

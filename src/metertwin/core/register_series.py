@@ -179,8 +179,8 @@ class Finding:
     before_us: int
     after_us: int
     kind: FindingKind
-    integer_before: int
-    integer_after: int
+    before_integer: int
+    after_integer: int
 
 
 class GapKind(IntEnum):

@@ -94,8 +94,10 @@ class _Pairs:
         """Pair the readings and judge each pair."""
         rows = np.flatnonzero(ordered.columns.series[1:] == ordered.columns.series[:-1])
         before, after = ordered.columns.take(rows), ordered.columns.take(rows + 1)
-        is_replaced = ordered.meters[rows] != ordered.meters[rows + 1]
-        is_set_back = ~is_replaced & (ordered.sections[rows] != ordered.sections[rows + 1])
+        is_replaced = ordered.meter_numbers[rows] != ordered.meter_numbers[rows + 1]
+        is_set_back = ~is_replaced & (
+            ordered.section_numbers[rows] != ordered.section_numbers[rows + 1]
+        )
         captured_us = after.captured_at_us - before.captured_at_us
         received_us = after.received_at_us - before.received_at_us
         tolerance_us = round(rules.clock_tolerance_s * US_PER_S)
@@ -191,7 +193,7 @@ def _findings_about_corrections(
 ) -> list[Finding]:
     return [
         _finding(FindingKind.CORRECTED, readings, dropped, readings, kept)
-        for dropped, kept in ordered.corrected
+        for dropped, kept in ordered.corrected_rows
     ]
 
 
@@ -203,6 +205,6 @@ def _finding(
         before_us=int(before.captured_at_us[row]),
         after_us=int(after.captured_at_us[after_row]),
         kind=kind,
-        integer_before=int(before.integers[row]),
-        integer_after=int(after.integers[after_row]),
+        before_integer=int(before.integers[row]),
+        after_integer=int(after.integers[after_row]),
     )
