@@ -1,7 +1,7 @@
 """One small meter with an object of every kind the server tests need."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,6 +32,7 @@ from metertwin.cosem.security import KeyRing, SecuritySuite
 from metertwin.cosem.server.association import ServerAssociation
 from metertwin.cosem.server.device import Credentials, LogicalDevice
 
+ZONE = timezone(timedelta(hours=1))
 ENERGY = Obis.parse("1-0:1.8.0")
 KEYS = KeyRing(bytes(range(16)), bytes(range(16, 32)))
 STRONG_KEYS = KeyRing(bytes(range(32)), bytes(32), SecuritySuite.AES_256_ECDSA_P384)
@@ -40,7 +41,7 @@ STRONG_KEYS = KeyRing(bytes(range(32)), bytes(32), SecuritySuite.AES_256_ECDSA_P
 def _load_profile(state: SimpleNamespace, selection: RowSelection) -> bytes:
     rows = selection.rows(state.captured_at_s)
     every = [
-        Column(Tag.OCTET_STRING, date_times(state.captured_at_s[rows])),
+        Column(Tag.OCTET_STRING, date_times(state.captured_at_s[rows], -60)),
         Column(Tag.UINT8, state.profile_status[rows]),
         Column(Tag.UINT32, state.profile_wh[rows]),
     ]
@@ -68,7 +69,7 @@ def model() -> ObjectModel[SimpleNamespace]:
         [
             DataObject(Obis.parse("0-0:42.0.0"), octets(b"MTW0000000001"), read_by=Role.PUBLIC),
             DataObject(Obis.parse("0-0:96.1.9"), lambda state: octets(state.note), write=_set_note),
-            Clock(lambda state: octets(encode_datetime(state.now))),
+            Clock(lambda state: octets(encode_datetime(state.now, ZONE))),
             Register(ENERGY, lambda state: uint32(state.energy_wh), unit=Unit.WATT_HOUR),
             Register(
                 Obis.parse("1-0:32.7.0"),

@@ -1,7 +1,7 @@
 """A meter answers GET: values, refusals, profiles, lists, blocks."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
@@ -44,6 +44,7 @@ from metertwin.cosem.server.device import LogicalDevice
 
 Meter = LogicalDevice[SimpleNamespace]
 Associate = Callable[..., tuple[ServerAssociation[SimpleNamespace], ClientAssociation]]
+ZONE = timezone(timedelta(hours=1))  # the meter's, as in conftest
 ENERGY = AttributeDescriptor(3, Obis.parse("1-0:1.8.0"), 2)
 NOTE = AttributeDescriptor(1, Obis.parse("0-0:96.1.9"), 2)
 PROFILE = AttributeDescriptor(7, Obis.parse("1-0:99.1.0"), 2)
@@ -107,8 +108,8 @@ def test_the_public_client_reads_name_and_clock_and_nothing_else(associate: Asso
     name = ask(server, client.get(AttributeDescriptor(1, Obis.parse("0-0:42.0.0"), 2)))
     assert name == octets(b"MTW0000000001")
     clock = ask(server, client.get(AttributeDescriptor(8, Obis(0, 0, 1, 0, 0), 2)))
-    # 2026-03-29 is a Sunday; UTC, so deviation 0 and status 0
-    assert clock == octets(bytes.fromhex("07ea031d0700000000000000"))
+    # 2026-03-29 01:00 is a Sunday; an hour before UTC, so deviation -60 = FFC4
+    assert clock == octets(bytes.fromhex("07ea031d0701000000ffc400"))
     with pytest.raises(ServiceError, match="READ_WRITE_DENIED"):
         ask(server, client.get(ENERGY))
     listed = ask(server, client.get(AttributeDescriptor(15, Obis(0, 0, 40, 0, 0), 2)))
@@ -173,12 +174,12 @@ def test_a_profile_is_read_by_a_range_with_both_ends_included(
     assert [row.elements()[2].value for row in rows] == [
         1_200_000 + 13 * n for n in (92, 93, 94, 95)
     ]
-    assert rows[0].elements()[0] == octets(encode_datetime(first))
+    assert rows[0].elements()[0] == octets(encode_datetime(first, ZONE))
 
 
 def test_a_range_may_ask_for_some_columns(meter: Meter, associate: Associate) -> None:
     server, client = associate()
-    bound = octets(encode_datetime(meter.state.now))
+    bound = octets(encode_datetime(meter.state.now, ZONE))
     columns = (CaptureObject(3, ENERGY.obis, 2), CLOCK_COLUMN)
 
     rows = ask(server, client.get(PROFILE, ByRange(CLOCK_COLUMN, bound, bound, columns)))
