@@ -24,15 +24,16 @@ from metertwin.twins.view import IMPORT_ENERGY, IMPORT_POWER, TwinView
 
 MakeBatch = Callable[..., ReadingBatch]
 IMPORT, POWER, PROFILE = 0, 1, 2
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
-def group_of(clock: ManualClock, *meters: str) -> TwinGroup:
+def group_of(*meters: str) -> TwinGroup:
     ids = tuple(MeterId(meter) for meter in meters)
-    return TwinGroup(GroupSettings(id=GroupId("g1"), meters=ids, freshness_s=900.0), clock)
+    return TwinGroup(GroupSettings(id=GroupId("g1"), meters=ids, freshness_s=900.0))
 
 
 def integer_of(group: TwinGroup, meter: str, obis: Obis) -> int:
-    view = TwinView(group, ManualClock(group._clock.now()))
+    view = TwinView(group, ManualClock(NOON))
     cell = view.find(group.row(MeterId(meter)), obis)
     assert cell is not None
     return view.value(cell).integer
@@ -41,7 +42,7 @@ def integer_of(group: TwinGroup, meter: str, obis: Obis) -> int:
 def test_the_newest_reading_of_each_register_is_reported(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
-    group = group_of(clock)
+    group = group_of()
     group.apply(
         make_batch(
             ("a", 1, [(IMPORT, 100, 0), (IMPORT, 101, 60), (POWER, 7, 60)]),
@@ -57,7 +58,7 @@ def test_the_newest_reading_of_each_register_is_reported(
 def test_a_clock_set_back_does_not_freeze_the_twin(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
-    group = group_of(clock)
+    group = group_of()
     group.apply(make_batch(("a", 1, [(POWER, 500, 3600)])))  # the meter's clock was an hour ahead
     group.apply(make_batch(("a", 2, [(POWER, 300, 60)])))
     assert integer_of(group, "a", IMPORT_POWER) == 300
@@ -66,7 +67,7 @@ def test_a_clock_set_back_does_not_freeze_the_twin(
 def test_an_old_interval_read_again_does_not_replace_a_newer_one(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
-    group = group_of(clock)
+    group = group_of()
     group.apply(make_batch(("a", 1, [(PROFILE, 20, 1800)])))
     group.apply(make_batch(("a", 2, [(PROFILE, 10, 900)])))
     reported = TwinView(group, clock).reported(0)
@@ -77,7 +78,7 @@ def test_an_old_interval_read_again_does_not_replace_a_newer_one(
 def test_messages_in_the_wrong_order_leave_the_newest_value(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
-    group = group_of(clock)
+    group = group_of()
     group.apply(make_batch(("a", 3, [(POWER, 30, 30)])))
     line = group.ledger_line(0)
     assert (line.received, line.taken, line.missing) == (3, 1, 2)
@@ -90,7 +91,7 @@ def test_messages_in_the_wrong_order_leave_the_newest_value(
 def test_a_falling_register_is_found_and_a_falling_power_is_not(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
-    group = group_of(clock)
+    group = group_of()
     assert group.apply(make_batch(("a", 1, [(IMPORT, 900, 0), (POWER, 50, 0)]))) is None
     fallen = group.apply(make_batch(("a", 3, [(IMPORT, 3, 60), (POWER, 40, 60)])))
     assert fallen is not None
@@ -101,7 +102,7 @@ def test_a_falling_register_is_found_and_a_falling_power_is_not(
 def test_readings_of_a_superseded_gateway_are_refused_and_counted(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
-    group = group_of(clock)
+    group = group_of()
     group.apply(make_batch(("a", 1, [(POWER, 1, 0)]), epoch=5))
     group.apply(make_batch(("a", 2, [(POWER, 2, 1)]), epoch=4))
     assert integer_of(group, "a", IMPORT_POWER) == 1
@@ -111,7 +112,7 @@ def test_readings_of_a_superseded_gateway_are_refused_and_counted(
 def test_status_follows_when_the_meter_was_last_heard(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
-    group = group_of(clock, "a", "b")
+    group = group_of("a", "b")
     group.apply(make_batch(("a", 1, [(POWER, 1, -10)])))
     view = TwinView(group, clock)
     assert [view.status(0), view.status(1)] == [TwinStatus.IN_STEP, TwinStatus.WAITING]
@@ -123,14 +124,14 @@ def test_status_follows_when_the_meter_was_last_heard(
 
 def test_an_unknown_meter_is_named(clock: ManualClock) -> None:
     with pytest.raises(UnknownTwinError, match=r"no twin of meter x9; it has 1 twins"):
-        group_of(clock, "a").row(MeterId("x9"))
+        group_of("a").row(MeterId("x9"))
 
 
 def test_a_checkpoint_restores_everything(clock: ManualClock, make_batch: MakeBatch) -> None:
-    group = group_of(clock, "z")
+    group = group_of("z")
     group.apply(make_batch(("a", 1, [(IMPORT, 5, 0)]), ("b", 4, [(POWER, -3, 2)])))
     group.stream_sequence = 77
-    restored = group_of(clock, "b", "c")  # other meters configured since, other rows
+    restored = group_of("b", "c")  # other meters configured since, other rows
     restore_checkpoint(restored, encode_checkpoint(group))
     assert restored.stream_sequence == 77
     for meter in ("a", "b"):
@@ -142,19 +143,18 @@ def test_a_checkpoint_restores_everything(clock: ManualClock, make_batch: MakeBa
 
 
 def test_a_damaged_checkpoint_says_so(clock: ManualClock) -> None:
-    octets = encode_checkpoint(group_of(clock, "a"))
+    octets = encode_checkpoint(group_of("a"))
     with pytest.raises(CheckpointError, match="damaged"):
-        restore_checkpoint(group_of(clock), octets[:-3])
+        restore_checkpoint(group_of(), octets[:-3])
     other = msgspec.msgpack.encode([9, *msgspec.msgpack.decode(octets)[1:]])
     with pytest.raises(WireVersionError, match=r"version 9, this program speaks version 1"):
-        restore_checkpoint(group_of(clock), other)
+        restore_checkpoint(group_of(), other)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_as_a_checkpoint_end_in_a_documented_error(octets: bytes) -> None:
-    clock = ManualClock(datetime(2026, 6, 1, tzinfo=UTC))
     with pytest.raises((CheckpointError, WireVersionError)):
-        restore_checkpoint(group_of(clock), octets)
+        restore_checkpoint(group_of(), octets)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -178,7 +178,7 @@ def test_any_bytes_as_a_checkpoint_end_in_a_documented_error(octets: bytes) -> N
 def test_columns_agree_with_a_plain_dictionary(
     clock: ManualClock, make_batch: MakeBatch, runs: list[tuple[str, list[tuple[int, int, int]]]]
 ) -> None:
-    group, next_sequence = group_of(clock), dict.fromkeys("abc", 1)
+    group, next_sequence = group_of(), dict.fromkeys("abc", 1)
     model: dict[tuple[str, int], tuple[int, int]] = {}
     for meter, rows in runs:
         first = next_sequence[meter]
@@ -197,7 +197,7 @@ def test_columns_agree_with_a_plain_dictionary(
 
 
 def test_a_twin_of_thirty_registers_costs_less_than_two_kilobytes(clock: ManualClock) -> None:
-    group = group_of(clock, *(f"m{n:05d}" for n in range(10_000)))
+    group = group_of(*(f"m{n:05d}" for n in range(10_000)))
     group.columns.add_registers(
         [Register(IMPORT_ENERGY, Unit.WATT_HOUR, scaler) for scaler in range(30)]
     )

@@ -6,6 +6,7 @@ say clearly that it cannot read an old one rather than begin from nothing.
 """
 
 import zlib
+from datetime import datetime
 
 import msgspec
 import numpy as np
@@ -35,6 +36,7 @@ class _Checkpoint(msgspec.Struct, array_like=True, frozen=True):
     planes: list[bytes]  # compressed, in the order of TwinColumns.planes
     ledger: list[bytes]  # compressed received, taken, duplicate
     holes: dict[int, list[tuple[int, int]]]
+    disconnects_accepted_at: list[datetime]
 
 
 def encode_checkpoint(group: TwinGroup) -> bytes:
@@ -52,6 +54,7 @@ def encode_checkpoint(group: TwinGroup) -> bytes:
             planes=[_packed(plane[..., :used]) for plane in group.columns.planes()],
             ledger=[_packed(c[:used]) for c in (ledger.received, ledger.taken, ledger.duplicate)],
             holes=ledger.holes,
+            disconnects_accepted_at=group.disconnects_accepted_at,
         )
     )
 
@@ -97,6 +100,7 @@ def _restore(group: TwinGroup, saved: _Checkpoint) -> None:
     group.stream_sequence = saved.stream_sequence
     group.gateway_epoch = saved.gateway_epoch
     group.stale_count = saved.stale_count
+    group.disconnects_accepted_at = saved.disconnects_accepted_at
 
 
 def _packed(values: NDArray[np.generic]) -> bytes:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from metertwin.core.batch import Int64s, ReadingBatch, UInt8s
 from metertwin.core.ids import MeterId
 from metertwin.core.ledger import Kept, Rows
+from metertwin.core.obis import Obis
 from metertwin.core.reading import Register
 
 _NEVER = -1
@@ -61,6 +62,7 @@ class TwinColumns:
         self.registers: list[Register] = []
         self._row_of: dict[MeterId, int] = {}
         self._column_of: dict[Register, int] = {}
+        self._momentary_columns_of: dict[Obis, list[int]] = {}
         self._counts_up: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self._ranked_by_capture: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self._index_of_block: dict[int, tuple[Sequence[Register], Rows]] = {}
@@ -88,6 +90,10 @@ class TwinColumns:
     def column_of(self, register: Register) -> int | None:
         """Return the register's column, or None when no twin has it."""
         return self._column_of.get(register)
+
+    def momentary_columns_of(self, obis: Obis) -> Sequence[int]:
+        """Return the columns of values read at a moment with this code; one per scaling in use."""
+        return self._momentary_columns_of.get(obis, ())
 
     def add_meters(self, meters: Sequence[MeterId]) -> Rows:
         """Return the rows of meters, making twins of those not yet known."""
@@ -171,6 +177,8 @@ class TwinColumns:
             self._counts_up = np.append(self._counts_up, _counts_up(register))
             self._ranked_by_capture = np.append(self._ranked_by_capture, register.period_s > 0)
             self._grow_columns(1)
+            if not register.period_s:
+                self._momentary_columns_of.setdefault(register.obis, []).append(column)
         return column
 
     def planes(self) -> tuple[Int64s | UInt8s, ...]:

@@ -1,11 +1,11 @@
 """The twins of one group: their registers, their ledger, and how far in the stream they are."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 
 from metertwin.core.batch import ReadingBatch
-from metertwin.core.clock import Clock, to_us
 from metertwin.core.errors import NotFoundError
 from metertwin.core.ids import MeterId
 from metertwin.core.ledger import Ledger, Rows
@@ -30,18 +30,18 @@ class TwinGroup:
         stream_sequence: Number of the last message of the stream that is in `columns`.
         gateway_epoch: Highest gateway epoch heard; readings of a lower one are refused.
         stale_count: Readings refused because a gateway of an earlier epoch sent them.
-        applied_at_us: When a batch was last applied, microseconds since 1970 UTC, 0 before.
+        disconnects_accepted_at: Disconnects the interlock let pass within the last hour.
     """
 
-    def __init__(self, settings: GroupSettings, clock: Clock) -> None:
+    def __init__(self, settings: GroupSettings) -> None:
         self.settings = settings
         self.columns = TwinColumns()
         self.ledger = Ledger.sized(self.columns.capacity)
         self.stream_sequence = 0
         self.gateway_epoch = 0
         self.stale_count = 0
-        self.applied_at_us = 0
-        self._clock = clock
+        self.disconnects_accepted_at: list[datetime] = []
+        self._changed_rows: set[int] = set()
         self.enrol(settings.meters)
 
     def enrol(self, meters: Sequence[MeterId]) -> Rows:
@@ -62,9 +62,15 @@ class TwinGroup:
             return None
         self.gateway_epoch = batch.epoch
         rows = self.enrol(batch.meters)
+        self._changed_rows.update(rows.tolist())
         kept = self.ledger.admit(rows, batch.first_sequences, batch.counts.astype(np.int64))
-        self.applied_at_us = to_us(self._clock.now())
         return self.columns.apply(batch, rows, kept)
+
+    def take_changed_rows(self) -> list[int]:
+        """Return the rows that got readings since the last call."""
+        rows = sorted(self._changed_rows)
+        self._changed_rows.clear()
+        return rows
 
     def row(self, meter: MeterId) -> int:
         """Return the row of a meter's twin.

@@ -64,10 +64,8 @@ class TwinView:
         columns = self._group.columns
         cells = [
             Cell(row, column)
-            for column, register in enumerate(columns.registers)
-            if register.obis == obis
-            and not register.period_s
-            and columns.captured_at_us[column, row] >= 0
+            for column in columns.momentary_columns_of(obis)
+            if columns.captured_at_us[column, row] >= 0
         ]
         return max(cells, key=self._captured_at_us, default=None)
 

@@ -1,0 +1,1 @@
+"""The demonstration: a whole site on this machine, watched, asked and accounted for."""

@@ -1,0 +1,95 @@
+"""From the demonstration's options to the settings of its site, in a fresh state directory."""
+
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from metertwin.bus.server import free_port
+from metertwin.core.errors import ConflictError, InvalidInputError
+from metertwin.core.ids import SiteId
+from metertwin.fleet.site import SITE_VERSION, ClockSettings, SimulationSettings, SiteSettings
+from metertwin.fleet.state import StateDirectory
+
+# A directory without this file was not made by the demonstration and is never cleared by it.
+MARKER = ".metertwin-demo"
+POLLS_PER_PERIOD_S = 5.0  # of this machine: often enough to watch, whatever the speed
+METERS_MAX_COUNT = 50_000
+SPEED_MAX_RATIO = 10_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What was asked for on the command line.
+
+    Attributes:
+        speed_ratio: Simulated seconds per second, 1 to 10,000.
+        for_s: How long to run once every twin is in step, in s; None until Ctrl-C.
+    """
+
+    meters_count: int
+    speed_ratio: float
+    for_s: float | None
+    api_port: int
+    security: str
+    scenario: Path | None
+    state: Path
+    seed: int
+
+    def check(self) -> None:
+        """Raise InvalidInputError naming all options that are out of range."""
+        problems = []
+        if not 1 <= self.meters_count <= METERS_MAX_COUNT:
+            problems.append(f"--meters {self.meters_count} is not 1 to {METERS_MAX_COUNT}")
+        if not 1 <= self.speed_ratio <= SPEED_MAX_RATIO:
+            problems.append(f"--speed {self.speed_ratio:g} is not 1 to {SPEED_MAX_RATIO:g}")
+        if self.for_s is not None and not self.for_s > 0:
+            problems.append(f"--for {self.for_s:g} is not above 0 s")
+        if self.security not in {"none", "low", "high"}:
+            problems.append(f"--security {self.security} is none of none, low, high")
+        if problems:
+            raise InvalidInputError("; ".join(problems) + ".")
+
+
+def site_of(options: DemoOptions) -> SiteSettings:
+    """Return the settings of the demonstration's site; its time begins now."""
+    return SiteSettings(
+        version=SITE_VERSION,
+        site=SiteId("demo"),
+        bus_url=f"nats://127.0.0.1:{free_port()}",
+        groups=(),
+        poll_s=POLLS_PER_PERIOD_S * options.speed_ratio,
+        api_port=options.api_port,
+        clock=ClockSettings(
+            origin=datetime.now(UTC).replace(microsecond=0),
+            origin_monotonic_s=time.monotonic(),
+            speed_ratio=options.speed_ratio,
+        ),
+        simulation=SimulationSettings(
+            meters_count=options.meters_count,
+            security=options.security,
+            seed=options.seed,
+            scenario=None if options.scenario is None else str(options.scenario.resolve()),
+        ),
+    )
+
+
+def fresh_state(root: Path) -> StateDirectory:
+    """Return an empty state directory; an earlier demonstration's is cleared.
+
+    Raises:
+        ConflictError: The directory holds something else.
+    """
+    if root.exists() and any(root.iterdir()):
+        if not (root / MARKER).exists():
+            raise ConflictError(
+                f"{root} is not empty and was not made by the demonstration; "
+                "give another --state directory.",
+                path=str(root),
+            )
+        shutil.rmtree(root)
+    state = StateDirectory(root)
+    state.make()
+    (root / MARKER).touch()
+    return state

@@ -1,0 +1,202 @@
+"""The demonstration from start to account."""
+
+import asyncio
+import contextlib
+import math
+import signal
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+
+from metertwin.bus.connection import connect
+from metertwin.bus.credentials import Role, seed_path
+from metertwin.bus.subjects import Kind
+from metertwin.cli.demo.plan import DemoOptions, fresh_state, site_of
+from metertwin.cli.demo.probe import GroupFacts, Probe, Tally
+from metertwin.cli.demo.report import is_balanced, readings_of, versions, write_report
+from metertwin.cli.demo.screen import ROWS_COUNT, greet, picture
+from metertwin.core.errors import DeadlineError, MeterTwinError
+from metertwin.fleet.launch import LocalSite
+from metertwin.fleet.site import site_clock
+from metertwin.fleet.state import StateDirectory
+from metertwin.fleet.supervisor import Process, ProcessError, Supervisor, last_words
+
+_IN_STEP_BASE_S, _IN_STEP_PER_METER_S = 60.0, 0.05
+_DRAIN_WITHIN_S = 30.0
+_POLL_S = 0.1
+_REFRESH_S = 1.0
+_ASKED_PER_S = 50.0
+_GIVE_UP_RESTARTS = 5
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run of the demonstration."""
+
+    options: DemoOptions
+    console: Console
+    is_headless: bool
+    restarts_count: int = 0
+
+    async def run(self, report_file: Path | None) -> bool:
+        """Run it; return whether the ledger balances at the end.
+
+        Raises:
+            MeterTwinError: Why it could not start, or not get in step.
+        """
+        self.options.check()
+        began_s = time.monotonic()
+        state = fresh_state(self.options.state)
+        site = LocalSite(state, site_of(self.options), Supervisor(self._on_restart), self._say)
+        stop = _stop_on_signals()
+        try:
+            await site.start()
+            report = await self._follow(site, state, began_s, stop)
+        finally:
+            self._say("ending")
+            await site.stop()
+        if report is None:
+            return True  # ended before every twin was in step, by wish
+        if report_file is not None:
+            write_report(report_file, report)
+        return self._conclude(report)
+
+    async def _follow(
+        self, site: LocalSite, state: StateDirectory, began_s: float, stop: asyncio.Event
+    ) -> dict[str, Any] | None:
+        seed = seed_path(state.bus_seeds, Role.CLIENT)
+        bus = await connect(site.settings.bus_url, seed, "demo")
+        probe = Probe(bus, site_clock(site.settings), site.settings.groups)
+        try:
+            facts = await self._until_in_step(probe, site, stop)
+            if facts is None:
+                return None
+            in_step_s = time.monotonic() - began_s
+            self._say(f"{facts.in_step} twins in step after {in_step_s:.1f} s")
+            url = f"http://{site.settings.api_host}:{site.settings.api_port}"
+            meter = site.settings.groups[0].meters[0]
+            greet(self.console, url, meter, str(self.options.state))
+            await self._watch(probe, stop)
+            self._say("stopping the gateway and letting everything arrive")
+            await site.supervisor.stop("gateway")
+            twins, recorder = await _drained(probe)
+            return self._report(probe, facts, in_step_s, readings_of(twins, recorder))
+        finally:
+            await bus.close()
+
+    async def _until_in_step(
+        self, probe: Probe, site: LocalSite, stop: asyncio.Event
+    ) -> GroupFacts | None:
+        within_s = _IN_STEP_BASE_S + _IN_STEP_PER_METER_S * self.options.meters_count
+        give_up_s, said = time.monotonic() + within_s, -1
+        while not stop.is_set():
+            _raise_if_hopeless(site.supervisor)
+            facts = await probe.in_step()
+            if facts.in_step != said:
+                self._say(f"{facts.in_step} of {facts.twins} twins in step")
+                said = facts.in_step
+            if facts.in_step >= facts.twins > 0:
+                return facts
+            if time.monotonic() > give_up_s:
+                raise DeadlineError(
+                    f"Only {facts.in_step} of {facts.twins} twins were in step after "
+                    f"{within_s:.0f} s; {self.options.state}/log says why.",
+                )
+            await asyncio.sleep(_POLL_S)
+        return None
+
+    async def _watch(self, probe: Probe, stop: asyncio.Event) -> None:
+        asking = asyncio.create_task(probe.ask_at_rate(_ASKED_PER_S))
+        end_s = math.inf if self.options.for_s is None else time.monotonic() + self.options.for_s
+        live = Live(console=self.console, auto_refresh=False)
+        try:
+            with contextlib.nullcontext() if self.is_headless else live:
+                while not stop.is_set() and time.monotonic() < end_s:
+                    if not self.is_headless:
+                        await self._draw(probe, live)
+                    with contextlib.suppress(TimeoutError):
+                        left_s = end_s - time.monotonic()
+                        await asyncio.wait_for(stop.wait(), max(min(_REFRESH_S, left_s), 0.01))
+        finally:
+            asking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asking
+
+    async def _draw(self, probe: Probe, live: Live) -> None:
+        try:
+            twins = await probe.page(ROWS_COUNT)
+            applied, stored = await probe.tally(Kind.REQUEST), await probe.tally(Kind.HISTORY)
+        except MeterTwinError as error:
+            live.console.print(f"[yellow]{error}[/]")
+            return
+        latency = probe.percentiles_ms()
+        line = (
+            f"requests p50 {latency['p50']} ms  p95 {latency['p95']} ms  p99 {latency['p99']} ms"
+            f"   x{self.options.speed_ratio:g}   Ctrl-C ends"
+        )
+        now = probe.clock.now().astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        live.update(picture(twins, now, applied, stored, line), refresh=True)
+
+    def _report(
+        self, probe: Probe, facts: GroupFacts, in_step_s: float, readings: dict[str, int]
+    ) -> dict[str, Any]:
+        return {
+            "meters": facts.twins,
+            "speed": self.options.speed_ratio,
+            "ended_at": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "in_step_s": round(in_step_s, 2),
+            "readings": readings,
+            "request_ms": probe.percentiles_ms(),
+            "requests": {"timed": len(probe.latencies_ms), "failed": probe.failed_count},
+            "twin_bytes": round(facts.bytes_per_twin),
+            "restarts": self.restarts_count,
+            "versions": versions(),
+        }
+
+    def _conclude(self, report: dict[str, Any]) -> bool:
+        readings = report["readings"]
+        is_good = is_balanced(readings)
+        mark = "[green]balanced[/]" if is_good else "[bold red]NOT balanced[/]"
+        words = "  ".join(f"{name} {count:,}" for name, count in readings.items())
+        self.console.print(f"Ledger {mark}: {words}")
+        self.console.print(f"Requests: {report['request_ms']} ms, failed {report['requests']}")
+        return is_good
+
+    def _say(self, what: str) -> None:
+        self.console.print(f"[dim]{what}[/]", highlight=False)
+
+    def _on_restart(self, process: Process, exit_code: int) -> None:
+        self.restarts_count += 1
+        self._say(
+            f"{process.name} ended with {exit_code}, starting it again: {last_words(process)}"
+        )
+
+
+def _raise_if_hopeless(supervisor: Supervisor) -> None:
+    for process in supervisor.processes:
+        if process.restart_count >= _GIVE_UP_RESTARTS:
+            raise ProcessError(
+                f"{process.name} ends again and again: {last_words(process)}", process=process.name
+            )
+
+
+async def _drained(probe: Probe) -> tuple[Tally, Tally]:
+    """Return both ledgers once they agree, or as they are when they do not in time."""
+    give_up_s = time.monotonic() + _DRAIN_WITHIN_S
+    while True:
+        twins, recorder = await probe.tally(Kind.REQUEST), await probe.tally(Kind.HISTORY)
+        if is_balanced(readings_of(twins, recorder)) or time.monotonic() > give_up_s:
+            return twins, recorder
+        await asyncio.sleep(_POLL_S)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    return stop

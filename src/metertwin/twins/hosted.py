@@ -1,0 +1,234 @@
+"""One group under this host's ownership: its twins and all that acts for them."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from metertwin import __version__
+from metertwin.bus.connection import Bus
+from metertwin.bus.messages import Request
+from metertwin.bus.ownership import claim, twins_key
+from metertwin.bus.publish import Publisher
+from metertwin.bus.requests import ask
+from metertwin.bus.subjects import Kind, subject
+from metertwin.core.clock import Clock, from_us
+from metertwin.core.command import Command, CommandOutcome
+from metertwin.core.event import Event, EventSource
+from metertwin.core.ids import MeterId
+from metertwin.core.obis import Obis
+from metertwin.core.twin import LedgerLine, TwinDocument
+from metertwin.twins.answers import Answers
+from metertwin.twins.checkpoint import encode_checkpoint, restore_checkpoint
+from metertwin.twins.checkpoint_store import CheckpointStore
+from metertwin.twins.columns import FallenRegisters
+from metertwin.twins.commands import CommandDesk
+from metertwin.twins.desired import Desired, Reconciler, checked_changes
+from metertwin.twins.desired_store import DesiredStore
+from metertwin.twins.group import TwinGroup
+from metertwin.twins.interlock import DisconnectInterlock
+from metertwin.twins.outbox import BusOutbox
+from metertwin.twins.settings import GroupSettings
+from metertwin.twins.through import GatewayReader
+
+REGISTER_FELL_CODE = -1
+_HISTORY_POLL_S = 0.05
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class HostedGroup:
+    """A group that this host owns.
+
+    Attributes:
+        epoch: Of this host's claim.
+        saved_sequence: Stream sequence of the last checkpoint.
+    """
+
+    host: str
+    bus: Bus
+    clock: Clock
+    group: TwinGroup
+    epoch: int
+    checkpoints: CheckpointStore
+    desired: DesiredStore
+    desk: CommandDesk
+    outbox: BusOutbox
+    reader: GatewayReader
+    answers: Answers
+    reconciler: Reconciler
+    saved_sequence: int = 0
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @classmethod
+    async def take(
+        cls, host: str, bus: Bus, publisher: Publisher, clock: Clock, settings: GroupSettings
+    ) -> "HostedGroup":
+        """Claim a group and restore its newest checkpoint.
+
+        Raises:
+            OwnedElsewhereError: Another host owns the group.
+            CheckpointError: The checkpoint is damaged.
+            WireVersionError: Another version wrote it.
+        """
+        epoch = await claim(bus, twins_key(settings.id), host)
+        checkpoints = await CheckpointStore.open(bus, settings.id, epoch)
+        group = TwinGroup(settings)
+        saved = await checkpoints.load()
+        if saved is not None:
+            restore_checkpoint(group, saved)
+        outbox = BusOutbox(publisher, settings.id)
+        interlock = DisconnectInterlock(settings, group.disconnects_accepted_at)
+        reader = GatewayReader(bus, group)
+        hosted = cls(
+            host=host,
+            bus=bus,
+            clock=clock,
+            group=group,
+            epoch=epoch,
+            checkpoints=checkpoints,
+            desired=await DesiredStore.open(bus, settings.id),
+            desk=CommandDesk(group, interlock, outbox, clock),
+            outbox=outbox,
+            reader=reader,
+            answers=Answers(group, reader, clock),
+            reconciler=Reconciler(settings.id),
+            saved_sequence=group.stream_sequence,
+        )
+        log.info("group_taken", group=settings.id, epoch=epoch, sequence=group.stream_sequence)
+        return hosted
+
+    def document(self, meter: MeterId) -> TwinDocument:
+        """Return everything a twin says of itself."""
+        return self.answers.document(meter, self.epoch, self.desired.states.get(meter))
+
+    async def accept(self, command: Command) -> CommandOutcome:
+        """Accept or refuse a command; a disconnect is counted durably before the answer."""
+        before = len(self.group.disconnects_accepted_at)
+        outcome = await self.desk.accept(command, self.epoch)
+        if len(self.group.disconnects_accepted_at) != before:
+            await self.save()
+        return outcome
+
+    async def want(self, meter: MeterId, changes: dict[str, Any]) -> Desired:
+        """Change what is wanted of a meter, and begin to bring it about."""
+        self.group.row(meter)
+        state = await self.desired.change(meter, checked_changes(meter, changes))
+        await self.reconcile()
+        return state
+
+    async def reconcile(self) -> None:
+        """Command what differs between desired and reported and is not under way."""
+        now = self.clock.now()
+        for meter, state in self.desired.states.items():
+            row = self.group.columns.row_of(meter)
+            if row is None:
+                continue
+            pending = self.answers.pending_paths(row, state)
+            for path in state.values:
+                if path not in pending:
+                    self.reconciler.settle(meter, path)
+                elif command := self.reconciler.next_command(meter, state, path, now):
+                    self.reconciler.learn(meter, await self.accept(command))
+
+    def learn(self, outcome: CommandOutcome) -> None:
+        """Take note of the gateway's answer to a command."""
+        self.desk.learn(outcome)
+        self.reconciler.learn(outcome.meter, outcome)
+
+    async def load_profile(
+        self,
+        meter: MeterId,
+        span: tuple[datetime, datetime],
+        obis: Obis | None,
+        max_age_s: float | None,
+        deadline_s: float,
+    ) -> object:
+        """Return load-profile rows from history; `max_age_s` may have the meter read first."""
+        row = self.group.row(meter)
+        start, end = span
+        if max_age_s is not None and self._profile_age_s(row, end) > max_age_s:
+            await self.reader.read(
+                meter, Request("load_profile", {"start": start, "end": end}), deadline_s
+            )
+            await self._recorded(meter)
+        arguments: dict[str, object] = {"start": start, "end": end}
+        if obis is not None:
+            arguments["obis"] = str(obis)
+        to = subject(self.group.settings.id, Kind.HISTORY, meter)
+        return await ask(self.bus, to, Request("load_profile", arguments), deadline_s, object)
+
+    async def announce_falls(self, fallen: FallenRegisters) -> None:
+        """Publish an event for each counting register that fell."""
+        columns = self.group.columns
+        for row, column, before, after, captured_at_us in zip(
+            fallen.rows.tolist(),
+            fallen.columns.tolist(),
+            fallen.before.tolist(),
+            fallen.after.tolist(),
+            fallen.captured_at_us.tolist(),
+            strict=True,
+        ):
+            register = columns.registers[column]
+            await self.outbox.send_event(
+                Event(
+                    meter=columns.meters[row],
+                    source=EventSource.TWIN,
+                    code=REGISTER_FELL_CODE - column,
+                    name="register_fell",
+                    captured_at=from_us(captured_at_us),
+                    received_at=self.clock.now(),
+                    detail=f"{register.obis} fell from {before} to {after} "
+                    f"(x 10^{register.scaler} {register.unit.symbol}): reset, rollover or another "
+                    "meter.",
+                )
+            )
+
+    async def save(self) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            SupersededError: Another host took the group over.
+        """
+        async with self._saving:
+            sequence = self.group.stream_sequence
+            await self.checkpoints.save(encode_checkpoint(self.group))
+            self.saved_sequence = sequence
+
+    def facts(self) -> dict[str, object]:
+        """Return how the group stands and what it costs."""
+        columns = self.group.columns
+        twins = len(columns)
+        return {
+            "host": self.host,
+            "version": __version__,
+            "group": self.group.settings.id,
+            "epoch": self.epoch,
+            "twins": twins,
+            "in_step": self.answers.view.in_step_count(),
+            "stream_sequence": self.group.stream_sequence,
+            "saved_sequence": self.saved_sequence,
+            "stale": self.group.stale_count,
+            "bytes_per_twin": columns.size_bytes / max(twins, 1),
+        }
+
+    def _profile_age_s(self, row: int, end: datetime) -> float:
+        """Return how far the twin's newest interval lies before `end`, or before now, in s."""
+        reported = self.answers.view.reported(row).values()
+        captured = [value.captured_at for value in reported if value.period_s]
+        if not captured:
+            return float("inf")
+        return (min(end, self.clock.now()) - max(captured)).total_seconds()
+
+    async def _recorded(self, meter: MeterId) -> None:
+        """Wait until the recorder has stored what the twin has applied."""
+        wanted = self.group.ledger_line(self.group.row(meter)).received
+        to = subject(self.group.settings.id, Kind.HISTORY)
+        while True:
+            lines = await ask(self.bus, to, Request("ledger"), 5.0, list[LedgerLine])
+            if any(line.meter == meter and line.received >= wanted for line in lines):
+                return
+            await asyncio.sleep(_HISTORY_POLL_S)

@@ -1,0 +1,37 @@
+"""Accepted commands and their answers onto the bus, durably, once per id and status."""
+
+from dataclasses import dataclass
+
+from metertwin.bus.messages import encode
+from metertwin.bus.publish import Publisher
+from metertwin.bus.subjects import Kind, subject
+from metertwin.core.clock import to_us
+from metertwin.core.command import Command, CommandOutcome
+from metertwin.core.event import Event
+from metertwin.core.ids import GroupId
+
+
+@dataclass(frozen=True, slots=True)
+class BusOutbox:
+    """The outbox of one group on the bus."""
+
+    publisher: Publisher
+    group: GroupId
+
+    async def send_command(self, command: Command) -> None:
+        """Hand the command to the group's gateway."""
+        to = subject(self.group, Kind.COMMAND, command.meter)
+        await self.publisher.publish(to, encode(command), command.id)
+        await self.publisher.flush()
+
+    async def send_outcome(self, command: Command, outcome: CommandOutcome) -> None:
+        """Publish an answer for callers and the audit record."""
+        to = subject(self.group, Kind.OUTCOME, command.meter)
+        await self.publisher.publish(to, encode(outcome), f"{command.id}:{outcome.status}")
+        await self.publisher.flush()
+
+    async def send_event(self, event: Event) -> None:
+        """Publish an event that the twin concluded."""
+        to = subject(self.group, Kind.EVENT, event.meter)
+        identity = f"{event.meter}:{event.source}:{to_us(event.captured_at)}:{event.code}"
+        await self.publisher.publish(to, encode(event), identity)
