@@ -10,6 +10,7 @@ from metertwin.cosem.compact import read_compact_array
 from metertwin.cosem.errors import DecodeError, EncodeError
 from metertwin.cosem.lengths import encode_length, read_length
 from metertwin.cosem.strings import STRING_TAGS, encode_bits, read_string
+from metertwin.cosem.uniform import read_uniform_rows
 from metertwin.cosem.values import (
     FIXED,
     LAYOUTS,
@@ -71,6 +72,8 @@ __all__ = [
 _PACKERS = {tag: struct.Struct(f">B{layout}").pack for tag, layout in LAYOUTS.items()}
 # What Data(...) does, without the call in between: half the time of reading a load profile.
 _new = tuple.__new__
+_OCTET_STRING = Tag.OCTET_STRING
+_LONG_LENGTH = 0x80
 _TEXT_CODECS = {Tag.VISIBLE_STRING: "latin-1", Tag.UTF8_STRING: "utf-8"}
 
 
@@ -95,10 +98,14 @@ def _write(data: Data, out: bytearray, depth: int) -> None:
         packer = _PACKERS.get(tag)
         if packer is not None:
             out += packer(tag, value)
-        elif tag is Tag.OCTET_STRING and isinstance(value, bytes):
-            out.append(tag)
-            out += encode_length(len(value))
-            out += value
+        elif tag is _OCTET_STRING and isinstance(value, bytes):
+            length_count = len(value)
+            if length_count < _LONG_LENGTH:
+                out += bytes((_OCTET_STRING, length_count)) + value
+            else:
+                out.append(_OCTET_STRING)
+                out += encode_length(length_count)
+                out += value
         else:
             _write_variable(data, out, depth)
     except (struct.error, OverflowError, UnicodeEncodeError) as error:
@@ -187,8 +194,8 @@ def _read_elements(octets: bytes, offset: int, depth: int) -> tuple[Data, int]:
             offset=offset,
             count=count,
         )
-    elements = []
-    for _ in range(count):
+    elements: list[Data] = []
+    while len(elements) < count:
         fixed = FIXED.get(octets[position])
         # Most elements are integers: reading them here saves a call for each.
         if fixed is not None:
@@ -196,6 +203,10 @@ def _read_elements(octets: bytes, offset: int, depth: int) -> tuple[Data, int]:
             elements.append(_new(Data, (element_tag, unpack_from(octets, position + 1)[0])))
             position += size
         else:
-            element, position = _read(octets, position, depth + 1)
+            start = position
+            element, position = _read(octets, start, depth + 1)
             elements.append(element)
-    return Data(tag, tuple(elements)), position
+            if len(elements) == 1 and tag is Tag.ARRAY:
+                rows, position = read_uniform_rows(octets, start, position, count - 1)
+                elements += rows
+    return _new(Data, (tag, tuple(elements))), position
