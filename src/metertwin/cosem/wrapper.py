@@ -14,7 +14,9 @@ HEADER_OCTETS_COUNT = 8
 PAYLOAD_OCTETS_MAX = 0xFFFF
 
 _VERSION = 1
-_HEADER = Struct(">HHHH")
+_pack = Struct(">HHHH").pack
+_unpack_from = Struct(">HHHH").unpack_from
+_new = tuple.__new__  # what WrapperFrame(...) does, without the call in between
 
 
 class WrapperFrame(NamedTuple):
@@ -54,7 +56,7 @@ def encode_wrapper(source: int, destination: int, apdu: bytes) -> bytes:
             f"{PAYLOAD_OCTETS_MAX}; use block transfer.",
             apdu_octets_count=len(apdu),
         )
-    return _HEADER.pack(_VERSION, source, destination, len(apdu)) + apdu
+    return _pack(_VERSION, source, destination, len(apdu)) + apdu
 
 
 class WrapperDecoder:
@@ -83,10 +85,20 @@ class WrapperDecoder:
                 lost: close the connection.
         """
         stream = self._held + octets if self._held else octets
+        if len(stream) >= HEADER_OCTETS_COUNT:
+            # One question, one whole frame: nearly always. It saves half the time.
+            version, source, destination, length = _unpack_from(stream)
+            body_count = len(stream) - HEADER_OCTETS_COUNT
+            if version == _VERSION and length == body_count <= self._payload_octets_max:
+                self._held = b""
+                return [_new(WrapperFrame, (source, destination, stream[HEADER_OCTETS_COUNT:]))]
+        return self._cut(stream)
+
+    def _cut(self, stream: bytes) -> list[WrapperFrame]:
         frames: list[WrapperFrame] = []
         start, end = 0, len(stream)
         while end - start >= HEADER_OCTETS_COUNT:
-            version, source, destination, length = _HEADER.unpack_from(stream, start)
+            version, source, destination, length = _unpack_from(stream, start)
             if version != _VERSION or length > self._payload_octets_max:
                 raise self._broken(version, length)
             body = start + HEADER_OCTETS_COUNT
