@@ -15,10 +15,10 @@ from typing import Any
 
 import nats.errors
 import structlog
-from nats.aio.client import Client
 from nats.aio.client import Server as KnownServer
 from nats.js import JetStreamContext
 
+from metertwin.bus.client import RawClient
 from metertwin.bus.credentials import inbox_prefix, public_key
 from metertwin.core.errors import InvalidInputError, RefusedError, UnavailableError
 
@@ -46,7 +46,7 @@ class Bus:
         refused: Subject and sentence of each publish or subscribe the server refused.
     """
 
-    nc: Client
+    nc: RawClient
     js: JetStreamContext
     name: str
     url: str
@@ -116,7 +116,7 @@ async def connect(url: str, seed_file: Path, name: str, wait_s: float = 10.0) ->
     public_key(seed_file)
     give_up_s = time.monotonic() + wait_s
     while True:
-        client = Client()
+        client = RawClient()
         bus = Bus(client, client.jetstream(timeout=_JETSTREAM_TIMEOUT_S), name, url)
         try:
             await client.connect(**_options(bus, seed_file))

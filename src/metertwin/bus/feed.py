@@ -7,13 +7,14 @@ lost on the way, and then the feed is dead and its owner makes another.
 
 import asyncio
 import json
+import time
 from collections import deque
 from typing import NamedTuple
 
 import nats.errors
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from metertwin.bus.client import header_fields
 from metertwin.bus.connection import Bus
 
 _PULL_EXPIRES_S = 30
@@ -21,6 +22,8 @@ _HEARTBEAT_S = 2
 _SILENCE_S = 3 * _HEARTBEAT_S  # three heartbeats missed: the consumer is gone
 # Two pulls may wait here, so at most twice this; a message has at most 8 MiB.
 _PULL_BYTES = 32 * 1024 * 1024
+# Reasons with status 409 that end a pull and not the consumer.
+_PULL_OVER = ("batch completed", "exceeds maxbytes")
 _NANOSECONDS = 1_000_000_000
 
 
@@ -31,13 +34,18 @@ class Delivered(NamedTuple):
         stream_sequence: Its number in the stream, from 1.
         subject: Where it was published.
         data: What it says.
-        headers: Its headers, `Nats-Msg-Id` among them, or None.
+        header_block: Its headers as they came; `headers` reads them.
     """
 
     stream_sequence: int
     subject: str
     data: bytes
-    headers: dict[str, str] | None = None
+    header_block: bytes | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Its headers, `Nats-Msg-Id` among them."""
+        return header_fields(self.header_block)
 
 
 class Feed:
@@ -61,7 +69,7 @@ class Feed:
         self._batch_count = batch_count
         self._born_at_disconnect = bus.disconnect_count
         self._inbox = bus.nc.new_inbox()
-        self._messages: deque[Msg] = deque()
+        self._messages: deque[tuple[bytes, bytes, bytes, bytes | None]] = deque()
         self._has_news = asyncio.Event()
         self._subscription: Subscription | None = None
         self._credit_count = 0  # messages pulled and not yet come
@@ -76,14 +84,12 @@ class Feed:
 
     async def open(self) -> None:
         """Begin to listen."""
-        self._subscription = await self._bus.nc.subscribe(
-            self._inbox, cb=self._on_message, pending_msgs_limit=0, pending_bytes_limit=0
-        )
+        self._subscription = await self._bus.nc.subscribe_raw(self._inbox, self._on_message)
 
     async def close(self) -> None:
         """Stop listening; the server forgets the consumer by itself."""
-        if self._subscription is not None and not self._bus.nc.is_closed:
-            await self._subscription.unsubscribe()
+        if self._subscription is not None:
+            await self._bus.nc.unsubscribe_raw(self._subscription)
         self._subscription = None
 
     async def pull(self) -> None:
@@ -97,7 +103,7 @@ class Feed:
             "idle_heartbeat": _HEARTBEAT_S * _NANOSECONDS,
         }
         self._credit_count += self._batch_count
-        self._heard_s = asyncio.get_running_loop().time()
+        self._heard_s = time.monotonic()
         try:
             await self._bus.nc.publish(
                 f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}",
@@ -109,18 +115,17 @@ class Feed:
 
     async def wait(self, timeout_s: float) -> bool:
         """Wait for news of any kind; False when `timeout_s` passed."""
-        loop = asyncio.get_running_loop()
-        give_up_s = loop.time() + timeout_s
+        give_up_s = time.monotonic() + timeout_s
         while not self._messages and self.is_live:
             silent_until_s = self._heard_s + _SILENCE_S
             self._has_news.clear()
             try:
-                async with asyncio.timeout_at(min(give_up_s, silent_until_s)):
+                async with asyncio.timeout(min(give_up_s, silent_until_s) - time.monotonic()):
                     await self._has_news.wait()
             except TimeoutError:
-                if loop.time() >= give_up_s:
+                if time.monotonic() >= give_up_s:
                     return False
-                self._is_broken = loop.time() >= self._heard_s + _SILENCE_S
+                self._is_broken = time.monotonic() >= self._heard_s + _SILENCE_S
             if not self._credit_count:
                 break  # a pull ran out: the caller pulls again
         return True
@@ -131,34 +136,34 @@ class Feed:
         messages = self._messages
         delivered_count = self._delivered_count
         for _ in range(min(max_messages, len(messages))):
-            message = messages.popleft()
+            subject, reply, data, headers = messages.popleft()
             # $JS.ACK.<stream>.<consumer>.<tries>.<stream seq>.<consumer seq>.<time>.<pending>
-            tokens = message.reply.split(".")
+            tokens = reply.split(b".")
             if int(tokens[6]) != delivered_count + 1:
                 self._is_broken = True
                 messages.clear()
                 break
             delivered_count += 1
-            taken.append(Delivered(int(tokens[5]), message.subject, message.data, message.headers))
+            taken.append(Delivered(int(tokens[5]), subject.decode(), data, headers))
         if taken:
             self.pending_count = int(tokens[8])
         self._delivered_count = delivered_count
         return taken
 
-    async def _on_message(self, message: Msg) -> None:
-        if message.reply.startswith("$JS.ACK."):
-            self._messages.append(message)
+    def _on_message(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+        if reply.startswith(b"$JS.ACK."):
+            self._messages.append((subject, reply, data, headers))
             self._credit_count -= 1
         else:
-            self._on_status(message.headers or {})
-        self._heard_s = asyncio.get_running_loop().time()
+            self._on_status(header_fields(headers))
+        self._heard_s = time.monotonic()
         self._has_news.set()
 
     def _on_status(self, headers: dict[str, str]) -> None:
         status, reason = headers.get("Status", ""), headers.get("Description", "").lower()
         if status == "100":
             return  # still there, nothing new
-        if status in ("404", "408") or (status == "409" and "maxbytes" in reason):
+        if status in ("404", "408") or reason.endswith(_PULL_OVER):
             unserved = int(headers.get("Nats-Pending-Messages", self._credit_count))
             self._credit_count = max(self._credit_count - unserved, 0)
             return

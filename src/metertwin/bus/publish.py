@@ -11,9 +11,9 @@ from typing import NamedTuple, Self
 
 import nats.errors
 import structlog
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from metertwin.bus.client import header_fields
 from metertwin.bus.connection import Bus
 from metertwin.core.errors import InvalidInputError, MeterTwinError, UnavailableError
 
@@ -86,9 +86,7 @@ class Publisher:
     async def open(self) -> None:
         """Begin."""
         self._inbox = self._bus.nc.new_inbox()
-        self._subscription = await self._bus.nc.subscribe(
-            f"{self._inbox}.*", cb=self._on_ack, pending_msgs_limit=0, pending_bytes_limit=0
-        )
+        self._subscription = await self._bus.nc.subscribe_raw(f"{self._inbox}.*", self._on_ack)
         self._keeper = asyncio.create_task(self._keep(), name=f"publisher of {self._bus.name}")
 
     async def publish(self, subject: str, data: bytes, message_id: str) -> None:
@@ -138,8 +136,8 @@ class Publisher:
             self._keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeper
-        if self._subscription is not None and not self._bus.nc.is_closed:
-            await self._subscription.unsubscribe()
+        if self._subscription is not None:
+            await self._bus.nc.unsubscribe_raw(self._subscription)
         self._subscription = None
 
     def _is_full(self, added_bytes: int) -> bool:
@@ -179,12 +177,12 @@ class Publisher:
     def _may_send(self) -> bool:
         return self._bus.is_connected and self._bus.disconnect_count == self._seen_disconnects
 
-    async def _on_ack(self, message: Msg) -> None:
-        number = int(message.subject.rpartition(".")[2])
-        if b'"error"' in message.data or not message.data:
+    def _on_ack(self, subject: bytes, _reply: bytes, data: bytes, headers: bytes | None) -> None:
+        number = int(subject.rpartition(b".")[2])
+        if b'"error"' in data or not data:
             # Not stored: no stream (yet), or its disk is full. The keeper sends it again.
-            status = (message.headers or {}).get("Status", "")
-            log.warning("not_stored", reason=message.data.decode(errors="replace") or status)
+            reason = data.decode(errors="replace") or header_fields(headers).get("Status", "")
+            log.warning("not_stored", reason=reason)
             self._was_rejected = True
             return
         stored = self._unacked.pop(number, None)

@@ -1,0 +1,68 @@
+"""The NATS client library with a short cut for those who take messages by the thousand.
+
+The library parses each message's headers, queues it and wakes a task for it, about 25 us in all.
+A stream's reader and a publisher's acknowledgements need none of that: their messages are handed
+over as they came, in about 5 us.
+"""
+
+from collections.abc import Callable
+
+from nats.aio.client import Client
+from nats.aio.subscription import Subscription
+
+# Subject, reply subject, data, and the header block or None; called in order, must not wait.
+RawListener = Callable[[bytes, bytes, bytes, bytes | None], None]
+
+
+class RawClient(Client):
+    """The library's client; what a raw listener listens to goes around its queues."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._raw_listeners: dict[int, RawListener] = {}
+
+    async def subscribe_raw(self, subject: str, listener: RawListener) -> Subscription:
+        """Subscribe; each message is handed to the listener while it is being read.
+
+        Raises:
+            nats.errors.Error: The connection is closed.
+        """
+        subscription = await self.subscribe(subject)
+        # The library keeps no public way from a subscription to its number.
+        self._raw_listeners[subscription._id] = listener  # noqa: SLF001
+        return subscription
+
+    async def unsubscribe_raw(self, subscription: Subscription) -> None:
+        """Stop a raw subscription."""
+        self._raw_listeners.pop(subscription._id, None)  # noqa: SLF001
+        if not self.is_closed:
+            await subscription.unsubscribe()
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
+    ) -> None:
+        listener = self._raw_listeners.get(sid)
+        if listener is None:
+            await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type] # None is allowed
+            return
+        listener(subject, reply, data, headers)
+
+
+def header_fields(block: bytes | None) -> dict[str, str]:
+    r"""Return the fields of a header block; the status line's parts are `Status`, `Description`.
+
+    Example:
+        >>> header_fields(b"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 3\r\n\r\n")
+        {'Status': '408', 'Description': 'Request Timeout', 'Nats-Pending-Messages': '3'}
+    """
+    if not block:
+        return {}
+    first, *lines = block.decode(errors="replace").split("\r\n")
+    _, _, status_line = first.partition(" ")
+    status, _, description = status_line.strip().partition(" ")
+    found = {"Status": status, "Description": description.strip()} if status else {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon:
+            found[name.strip()] = value.strip()
+    return found
