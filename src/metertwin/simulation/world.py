@@ -1,0 +1,158 @@
+"""The stepping core: moves the whole street from one moment to another.
+
+It knows no clock and no socket. `advance` is called with a moment, however far away; the cost is
+one power flow per feeder and step, several steps in one batch.
+"""
+
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metertwin.simulation.breaker import run_limiter
+from metertwin.simulation.capture import capture_profiles
+from metertwin.simulation.columns import Columns
+from metertwin.simulation.config import SimulationConfig
+from metertwin.simulation.demand import DemandModel, TimeGrid
+from metertwin.simulation.effects import Effects, effects_at
+from metertwin.simulation.event_log import EventLogs, MeterEvent
+from metertwin.simulation.flow import solve_flows
+from metertwin.simulation.grid import Grid
+from metertwin.simulation.load_profile import CAPTURE_PERIOD_S, LoadProfiles
+from metertwin.simulation.metering import count_energy, metered, show_latest
+from metertwin.simulation.scenario import Kind, Scenario
+from metertwin.simulation.street import Street, build_street
+from metertwin.simulation.tariffs import DAY_AND_NIGHT, TariffCalendar
+from metertwin.simulation.timeline import Timeline
+from metertwin.simulation.truth import Truth
+
+Ints = NDArray[np.int64]
+T = TypeVar("T", bound=np.generic)
+
+STATUS_CLOCK_ADJUSTED = 0x20
+STATUS_POWER_DOWN = 0x80
+
+
+class World:
+    """All feeders, households and meters at one moment.
+
+    Args:
+        config: What to simulate.
+        start: First moment, UTC; cut to whole seconds.
+
+    Attributes:
+        columns: What the meters hold; the rows behind the households are transformer meters.
+        profiles: Their load profiles.
+        events: Their event logs.
+        truth: What really happened.
+        calendars: Tariff calendars that occur; `columns.calendar` points into them.
+        now_s: The moment reached, s since 1970 UTC.
+    """
+
+    def __init__(self, config: SimulationConfig, start: datetime) -> None:
+        self.config = config
+        self.now_s = int(start.timestamp())
+        self.grid = Grid()
+        self.street: Street = build_street(config, self.grid, self.now_s)
+        homes = self.street.homes
+        self.scenario: Scenario = self.street.scenario
+        self._demand = DemandModel(homes, self.street.shapes, config.seed, self.street.measured)
+        self._timeline = Timeline(config.step_s, self.street.meter_count, self.scenario.edges_s())
+        self.columns = Columns(self.street.meter_count)
+        self.columns.clock_quarter[:] = self.now_s // CAPTURE_PERIOD_S
+        self.profiles = LoadProfiles(self.street.meter_count, config.profile_days)
+        self.events = EventLogs(self.street.meter_count)
+        self.truth = Truth(
+            homes.count, self.street.feeder_count, self.profiles.capacity, self.now_s
+        )
+        self.calendars: list[TariffCalendar] = [DAY_AND_NIGHT]
+
+    @property
+    def now(self) -> datetime:
+        """The moment reached, in UTC."""
+        return datetime.fromtimestamp(self.now_s, UTC)
+
+    def advance(self, to: datetime) -> int:
+        """Move to a moment, cut to whole seconds; a moment not later than `now` does nothing.
+
+        Returns:
+            How many steps it took.
+
+        Raises:
+            PowerFlowError: A feeder has no solution.
+        """
+        to_s = int(to.timestamp())
+        step_count = 0
+        while self.now_s < to_s:
+            self._begin_instants()
+            grid = self._timeline.next(self.now_s, to_s)
+            self._run(grid)
+            self.now_s = int(grid.ends_s[-1])
+            step_count += len(grid.starts_s)
+        return step_count
+
+    def meter_times_s(self, rows: Ints) -> Ints:
+        """Return what the clocks of some meters show, s since 1970 UTC."""
+        shown: Ints = np.floor(self.now_s + self.columns.clock_offset_s[rows]).astype(np.int64)
+        return shown
+
+    def log(self, rows: Ints, event: MeterEvent) -> None:
+        """Write an event into the logs of some meters."""
+        if len(rows):
+            self.events.write(rows, event, self.meter_times_s(rows))
+
+    def _begin_instants(self) -> None:
+        for item in self.scenario.of(Kind.COUNTER_RESET, Kind.REPLACED_METER):
+            if item.start_s == self.now_s:
+                self._restart_registers(
+                    np.array(item.rows), is_new=item.kind is Kind.REPLACED_METER
+                )
+
+    def _restart_registers(self, rows: Ints, *, is_new: bool) -> None:
+        self.columns.energy_uwh[:, rows] = 0
+        if is_new:
+            self.columns.generation[rows] += 1
+            self.columns.clock_offset_s[rows] = 0.0
+            for row in rows:
+                self.profiles.clear(int(row))
+                self.events.clear(int(row))
+        self.log(rows, MeterEvent.METER_REPLACED if is_new else MeterEvent.REGISTER_CLEARED)
+
+    def _run(self, grid: TimeGrid) -> None:
+        street, columns = self.street, self.columns
+        effects = effects_at(self.scenario, self.now_s, street.homes.feeder, street.feeder_count)
+        self._power_changes(effects)
+        demand = self._demand.over(grid)
+        is_closed, tripped = run_limiter(columns, demand, effects, grid)
+        flows = solve_flows(self.grid, street.homes, demand, effects, is_closed)
+        measured = metered(flows, with_transformers=self.config.has_transformer_meters)
+        tariffs = self._tariffs(grid)
+        gains = count_energy(measured, grid, tariffs)
+        capture_profiles(columns, self.profiles, grid, gains, self._of_all(effects.drift_ppm))
+        self.truth.add(flows, grid)
+        columns.energy_uwh += gains.totals_uwh
+        columns.tariff[:] = tariffs[-1]
+        show_latest(columns, measured, street.phase_order)
+        self.log(tripped, MeterEvent.LIMITER_EXCEEDED)
+
+    def _tariffs(self, grid: TimeGrid) -> NDArray[np.uint8]:
+        each = [calendar.at(grid.starts_s, self.config.zone) for calendar in self.calendars]
+        tariffs: NDArray[np.uint8] = np.stack(each, axis=1)[:, self.columns.calendar]
+        return tariffs
+
+    def _power_changes(self, effects: Effects) -> None:
+        columns = self.columns
+        columns.is_silent[:] = self._of_all(effects.is_silent)
+        transformers = effects.is_feeder_live[: columns.count - len(effects.is_live)]
+        is_powered = np.concatenate([effects.is_live, transformers])
+        self.log(np.flatnonzero(columns.is_powered & ~is_powered), MeterEvent.POWER_DOWN)
+        back = np.flatnonzero(~columns.is_powered & is_powered)
+        columns.status[back] |= STATUS_POWER_DOWN
+        self.log(back, MeterEvent.POWER_UP)
+        columns.is_powered[:] = is_powered
+
+    def _of_all(self, of_homes: NDArray[T]) -> NDArray[T]:
+        """Return a column of the households with 0 for the transformer meters behind it."""
+        rest = np.zeros(self.columns.count - len(of_homes), of_homes.dtype)
+        return np.concatenate([of_homes, rest])
