@@ -3,7 +3,8 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,68 +18,19 @@ MOST_LINES = 350
 MOST_FUNCTION_LINES = 60
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 
-# The last word of a number's name, "max" and "min" aside, is a unit ...
-UNITS = {
-    *("w", "wh", "va", "vah", "var", "varh", "v", "a", "ohm", "hz", "deg", "degc", "m3"),
-    *("s", "ms", "us", "ns", "minutes", "hours", "days"),
-    *("octets", "bytes", "bits", "ratio", "pu", "count", "counts", "percent"),
-}
-# ... or a word that by itself says that there is none. One reason a line.
-DIMENSIONLESS = {
-    *("integer", "integers", "scaler", "scalers", "gain", "gains"),  # counts, unit in the Register
-    *("factor", "factors"),  # powers of ten, from the scaler
-    *("sequence", "sequences", "epoch", "revision", "version", "number", "numbers"),  # ordinals
-    *("row", "rows", "column", "columns", "index", "series", "place", "places"),  # positions
-    *("offset", "limit", "capacity", "size", "depth", "digits", "total"),  # sizes of lists
-    *("id", "ids", "port", "sap", "code", "status", "seed", "pid", "year"),  # names made of digits
-    *("quality", "origin", "kind"),  # bits and enum values kept as columns
-    "value",  # a reading's value; its unit's symbol stands beside it
-    *("received", "taken", "duplicate", "missing", "applied", "stored"),  # the ledger's six counts
-}
-# The cosem package has records named by the standard's fields: tags, addresses, counters.
-COSEM_DIMENSIONLESS = {
-    *(
-        "invoke",
-        "tag",
-        "choice",
-        "octet",
-        "control",
-        "seq",
-        "service",
-    ),  # fields of an APDU or frame
-    *("attribute", "method", "entry", "mode", "transport", "name"),  # members of a class
-    *("upper", "lower", "source", "destination", "address"),  # addresses
-    *("counter", "accepted", "expected", "periods"),  # counters, and what they must be
-}
-# Whole names that would be wrong to allow as a last word.
-WHOLE_NAMES = {
-    *("Obis.b", "Obis.c", "Obis.d", "Obis.e", "Obis.f"),  # the groups' own letters
-    *("check_version.spoken", "other_version.spoken"),  # a version, read with the function's name
-    "Switch.second_of_day",  # the unit stands first, as in a time of day
-    "TwinColumns.apply.row_of_run",  # a row number, said in the order of a mapping
-    # How many there are or may be of what the plural names:
-    *("StreamTail.fetch.max_messages", "Feed.take.max_messages"),
-    *("Service.max_concurrent", "serve.max_concurrent"),
-    *("LedgerTotal.meters", "GroupFacts.twins", "GroupFacts.in_step"),
-}
-# Names that still wait for their unit. The list only shrinks: an entry that is no longer needed
-# fails the test as well.
-AWAITED = {
-    *("Shares.three_phase", "Shares.pv", "Shares.ev", "Shares.heat_pump"),  # _ratio
-    *("Clock.__init__.time_zone_min", "Clock.__init__.daylight_saving_min"),  # _minutes
-    *("Shapes.table", "Switch.tariff", "uniform.stream", "Incident.feeders"),  # _ratio, _id, _count
-    *("ProfileRows.registers", "Series.registers"),  # _integers, _ids
-    *("Series.meter", "registers_of.meter"),  # _id
-    *("Verdict.winners", "Verdict.superseded", "Verdict.repeated"),  # _rows
-    *("FallenRegisters.before", "FallenRegisters.after"),  # _integers
-}
-# Files that wait to be split; shrinks likewise.
-TOO_LONG = {"tests/store/test_store_contract.py"}
+# Which last words and which names are allowed, and why: tests/names.toml.
+_NAMES = tomllib.loads((REPOSITORY / "tests" / "names.toml").read_text())
+UNITS, DIMENSIONLESS, COSEM_DIMENSIONLESS, WHOLE_NAMES, AWAITED, TOO_LONG = (
+    {name for names in _NAMES[section].values() for name in names}
+    for section in ("units", "dimensionless", "cosem", "whole_names", "awaited", "too_long")
+)
 
 NUMBERS = {"int", "float", "Decimal"}
-ARRAYS = {"Int64s", "UInt32s", "UInt16s", "UInt8s", "Float64s", "Rows", "FloatArray"}
 SCALAR_TYPES = {"int64", "int32", "uint32", "uint16", "uint8", "float64", "float32"}
 AROUND_NUMBERS = {"NDArray", "np", "None", "Sequence", "list", "tuple", "Iterable", "Iterator"}
+
+
+ALIASES: set[str] = set()  # filled below, from the code itself
 
 
 @dataclass(frozen=True)
@@ -95,7 +47,7 @@ class NamedNumber:
         return (
             f"{self.path}:{self.line}: {self.owner} has the number {self.name!r} without a unit; "
             f"end its name in its unit (_w, _wh, _s, _ratio, _count ...) or, if it has none, "
-            "list its last word with a reason in tests/test_structure.py."
+            "list its last word with a reason in tests/names.toml."
         )
 
     @property
@@ -104,14 +56,29 @@ class NamedNumber:
         return f"{self.owner}.{self.name}"
 
 
+def array_aliases(sources: Iterable[str]) -> set[str]:
+    """Return the names that modules give to arrays of numbers, such as Int64s."""
+    return {
+        target.id
+        for source in sources
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript)
+        for target in node.targets
+        if isinstance(target, ast.Name) and is_number(node.value)
+    }
+
+
 def is_number(annotation: ast.expr | None) -> bool:
     """Say whether an annotation stands for a number, an array of numbers or several of them."""
     if annotation is None:
         return False
     names = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
     names |= {node.attr for node in ast.walk(annotation) if isinstance(node, ast.Attribute)}
-    numbers = names & (NUMBERS | ARRAYS | SCALAR_TYPES)
+    numbers = names & (NUMBERS | SCALAR_TYPES | ALIASES)
     return bool(numbers) and not names - numbers - AROUND_NUMBERS
+
+
+ALIASES |= array_aliases(path.read_text() for path in FILES)
 
 
 def has_unit(name: str, *, in_cosem: bool) -> bool:
@@ -119,8 +86,8 @@ def has_unit(name: str, *, in_cosem: bool) -> bool:
     words = name.lower().split("_")
     while len(words) > 1 and words[-1] in {"max", "min"}:
         words.pop()
-    is_plain = words[-1] in DIMENSIONLESS or (in_cosem and words[-1] in COSEM_DIMENSIONLESS)
-    return is_plain or words[-1] in UNITS or "per" in words[:-1]
+    allowed = UNITS | DIMENSIONLESS | (COSEM_DIMENSIONLESS if in_cosem else set())
+    return "per" in words[:-1] or bool({words[-1], words[-1].removesuffix("s")} & allowed)
 
 
 def named_numbers(path: Path, tree: ast.Module) -> Iterator[NamedNumber]:
@@ -189,6 +156,7 @@ def test_numbers_that_cross_functions_carry_their_unit() -> None:
         for number in without_unit(path.relative_to(REPOSITORY), path.read_text())
     ]
     assert len(FILES) > 10
+    assert {"Int64s", "UInt8s", "Float64s"} <= ALIASES
     awaited = {number.full_name for number in bare} & AWAITED
     complaints = [number.complaint() for number in bare if number.full_name not in AWAITED]
     assert not complaints, "\n" + "\n".join(complaints)
@@ -207,7 +175,7 @@ class Load:
     def scale(self, by: "str", step: int | None) -> None: ...
     def _private(self, amount: int) -> None: ...
 
-async def wait(timeout: float, label: str, *, limits: list[Decimal]) -> None: ...
+async def wait(timeout: float, label: str, *, prices: list[Decimal]) -> None: ...
 def price(energy_price_per_kwh: Decimal, deadline_ms: int, octets_max: int) -> None: ...
 class _Hidden:
     speed: float
@@ -222,12 +190,12 @@ def test_a_bare_number_is_named_with_file_line_function_and_remedy() -> None:
         "Load.__init__.delay",
         "Load.scale.step",
         "wait.timeout",
-        "wait.limits",
+        "wait.prices",
     ]
     assert found[4].complaint() == (
         "src/metertwin/x.py:13: wait has the number 'timeout' without a unit; end its name in its "
         "unit (_w, _wh, _s, _ratio, _count ...) or, if it has none, list its last word with a "
-        "reason in tests/test_structure.py."
+        "reason in tests/names.toml."
     )
 
 
