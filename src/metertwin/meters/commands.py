@@ -30,6 +30,7 @@ DISCONNECTOR = Obis(0, 0, 96, 3, 10)
 LIMIT = Obis(0, 0, 17, 0, 0)
 _OUTPUT_STATE = AttributeDescriptor(DISCONNECT_CONTROL, DISCONNECTOR, 2)
 _CONTROL_STATE = AttributeDescriptor(DISCONNECT_CONTROL, DISCONNECTOR, 3)
+_THRESHOLD = AttributeDescriptor(LIMITER, LIMIT, THRESHOLD_NORMAL)
 _DISCONNECT, _RECONNECT = 1, 2
 _READY_FOR_RECONNECTION = 2
 _CLOCK_TOLERANCE = timedelta(seconds=1)
@@ -70,6 +71,26 @@ async def execute(session: DlmsSession, model: MeterModel, wish: Wish) -> Effect
             return await _set_clock(session, wish.now, wish.zone)
 
 
+async def is_so(session: DlmsSession, model: MeterModel, wish: Wish) -> bool:
+    """Return whether the meter is in the wanted state.
+
+    Raises:
+        InvalidInputError: An argument is missing or cannot be expressed by the meter.
+        MeterLinkError: The meter fails or refuses.
+    """
+    match wish.kind:
+        case CommandKind.DISCONNECT:
+            return await _is_switched(session, connect=False)
+        case CommandKind.RECONNECT:
+            return await _is_switched(session, connect=True)
+        case CommandKind.SET_LIMIT:
+            limit = await _limit_of(session, model, wish.arguments)
+            return limit.before.value == limit.wanted
+        case CommandKind.SET_CLOCK:
+            shown = _moment(await session.get(CLOCK_TIME), wish.zone)
+            return abs(shown - wish.now) <= _CLOCK_TOLERANCE
+
+
 async def _switch(session: DlmsSession, *, connect: bool) -> Effect:
     if await _is_switched(session, connect=connect):
         return Effect(was_so_before=True, detail=await _waiting_for_button(session))
@@ -105,24 +126,31 @@ async def _control_state(session: DlmsSession) -> int:
         raise AnswerError(f"The breaker's control state cannot be understood: {error}") from error
 
 
-async def _set_limit(session: DlmsSession, model: MeterModel, arguments: dict[str, int]) -> Effect:
+class _Limit(NamedTuple):
+    before: Data
+    wanted: int
+
+
+async def _limit_of(session: DlmsSession, model: MeterModel, arguments: dict[str, int]) -> _Limit:
     limit_w = arguments.get("limit_w")
     if limit_w is None or limit_w < 0:
         raise InvalidInputError(
             f"Command set_limit needs limit_w of 0 W or more, not {limit_w}.", limit_w=limit_w
         )
-    descriptor = AttributeDescriptor(LIMITER, LIMIT, THRESHOLD_NORMAL)
-    before = await session.get(descriptor)
     wanted = _in_scale(limit_w, (await model.scaler_of(session, LIMIT)).scaler)
+    return _Limit(await session.get(_THRESHOLD), wanted)
+
+
+async def _set_limit(session: DlmsSession, model: MeterModel, arguments: dict[str, int]) -> Effect:
+    before, wanted = await _limit_of(session, model, arguments)
     if before.value == wanted:
         return Effect(was_so_before=True, detail="")
-    await session.set(descriptor, Data(before.tag, wanted))
-    after = await session.get(descriptor)
+    await session.set(_THRESHOLD, Data(before.tag, wanted))
+    after = await session.get(_THRESHOLD)
     if after.value != wanted:
         raise EffectError(
-            f"The meter accepted a limit of {limit_w} W and holds {after.value!r} afterwards, not "
-            f"{wanted}.",
-            limit_w=limit_w,
+            f"The meter accepted a limit of {wanted} and holds {after.value!r} afterwards.",
+            wanted=wanted,
         )
     return Effect(was_so_before=False, detail="")
 

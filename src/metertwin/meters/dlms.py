@@ -12,12 +12,13 @@ from metertwin.core.obis import Obis
 from metertwin.core.reading import Quality, Register
 from metertwin.cosem.apdu.descriptors import AttributeDescriptor, SelectedAttribute
 from metertwin.cosem.apdu.get_response import GetResult
-from metertwin.cosem.data import Data
+from metertwin.cosem.apdu.notification import DataNotification
+from metertwin.cosem.data import Data, octets
 from metertwin.cosem.datetime import decode_datetime
 from metertwin.cosem.errors import CosemError
-from metertwin.meters.commands import Wish, execute
+from metertwin.meters.commands import Wish, execute, is_so
 from metertwin.meters.entry import MeterEntry
-from metertwin.meters.errors import LinkBrokenError
+from metertwin.meters.errors import AnswerError, LinkBrokenError
 from metertwin.meters.layout import (
     fits_int64,
     learn_layout,
@@ -25,21 +26,31 @@ from metertwin.meters.layout import (
     read_entries,
     read_rows,
 )
-from metertwin.meters.model import CLOCK_TIME, DATA, MeterModel, ModelCache, ProfileLayout
+from metertwin.meters.model import (
+    CLOCK_TIME,
+    DATA,
+    MeterModel,
+    ModelCache,
+    ProfileLayout,
+    PushLayout,
+)
 from metertwin.meters.port import (
     Effect,
     LoggedEvent,
     MeterIdentity,
     ProfileRows,
     ProfileShape,
+    Pushed,
     Snapshot,
 )
+from metertwin.meters.push import learn_push, notification_of
 from metertwin.meters.session import DlmsSession
 
 SERIAL_NUMBER = Obis(0, 0, 96, 1, 0)
 DEVICE_NAME = Obis(0, 0, 42, 0, 0)
 FIRMWARE = Obis(1, 0, 0, 2, 0)
 _MANUFACTURER_OCTETS = 3
+_DATE_TIME_OCTETS = 12
 _IDENTITY = tuple(
     SelectedAttribute(AttributeDescriptor(DATA, obis, 2))
     for obis in (SERIAL_NUMBER, DEVICE_NAME, FIRMWARE)
@@ -139,6 +150,23 @@ class DlmsLink:
         wish = Wish(kind, arguments, now, self._zone)
         return await execute(self._session, self._opened(), wish)
 
+    async def is_so(self, kind: CommandKind, arguments: dict[str, int], now: datetime) -> bool:
+        """Return whether the meter is in the state a command wants; nothing is written."""
+        return await is_so(self._session, self._opened(), Wish(kind, arguments, now, self._zone))
+
+    async def read_push(self, pushed: Pushed) -> Snapshot:
+        """Return what a push says, reading the push setup when the model's is not known yet."""
+        notification = notification_of(pushed)
+        if self._model is None:
+            await self.open()
+        model = self._model
+        assert model is not None
+        if model.push is None:
+            if not self.is_open:
+                await self.open()
+            model.push = await learn_push(self._session, model)
+        return self._understood(model.push, notification)
+
     async def close(self) -> None:
         """Release the association and close the connection; never fails."""
         await self._session.close()
@@ -177,6 +205,27 @@ class DlmsLink:
             registers = tuple([registers[place] for place in kept])
         numbers = [number for number in integers if number is not None]
         return Snapshot(registers, numbers, captured_at_us, quality, round_trip_s)
+
+    def _understood(self, layout: PushLayout, notification: DataNotification) -> Snapshot:
+        elements = notification.body.value
+        if not isinstance(elements, tuple) or len(elements) != layout.size:
+            raise AnswerError(
+                f"A push of meter {self._entry.id} does not have the {layout.size} elements of its "
+                "push setup.",
+                meter=self._entry.id,
+            )
+        captured_at_us, quality = None, 0
+        if layout.clock_place is not None:
+            captured_at_us, quality = self._clock(elements[layout.clock_place])
+        elif len(notification.sent_at) == _DATE_TIME_OCTETS:
+            captured_at_us, quality = self._clock(octets(notification.sent_at))
+        known = [
+            (register, number)
+            for place, register in layout.registers
+            if (number := _integer(elements[place])) is not None
+        ]
+        registers = tuple([register for register, _ in known])
+        return Snapshot(registers, [number for _, number in known], captured_at_us, quality, 0.0)
 
     def _clock(self, result: GetResult) -> tuple[int | None, int]:
         if not isinstance(result, Data):

@@ -65,6 +65,21 @@ class ProfileLayout:
     shape: ProfileShape
 
 
+@dataclass(frozen=True, slots=True)
+class PushLayout:
+    """What a model's pushes hold.
+
+    Attributes:
+        size: Elements of a push.
+        registers: Place and register of each value.
+        clock_place: Which element is the time; None when none is.
+    """
+
+    size: int
+    registers: tuple[tuple[int, Register], ...]
+    clock_place: int | None
+
+
 @dataclass(slots=True)
 class MeterModel:
     """One type of meter, as one client sees it.
@@ -77,6 +92,7 @@ class MeterModel:
         has_clock: Whether the last attribute of `moment` is the clock.
         scalers: Scaler and unit of the registers asked for so far.
         layouts: What the profiles asked for so far capture.
+        push: What its pushes hold; None until one came.
     """
 
     classes: dict[Obis, int]
@@ -86,6 +102,7 @@ class MeterModel:
     has_clock: bool = False
     scalers: dict[Obis, ScalerUnit] = field(default_factory=dict)
     layouts: dict[Obis, ProfileLayout] = field(default_factory=dict)
+    push: PushLayout | None = None
 
     async def measurands_of(self, session: DlmsSession, obis: Obis) -> tuple[Measurand, ...]:
         """Return what a code stands for at this meter; nothing when it has no such object."""

@@ -98,6 +98,21 @@ class Effect(NamedTuple):
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """One APDU a meter sent unasked.
+
+    Attributes:
+        host: The address it came from.
+        source_sap: The sender's port in the wrapper.
+        apdu: The APDU as it came.
+    """
+
+    host: str
+    source_sap: int
+    apdu: bytes
+
+
 class MeterLink(Protocol):
     """One meter's link. Every method but `close` raises MeterLinkError when the meter fails."""
 
@@ -136,6 +151,14 @@ class MeterLink(Protocol):
         Raises:
             EffectError: It accepted and is not in that state afterwards.
         """
+        ...
+
+    async def is_so(self, kind: CommandKind, arguments: dict[str, int], now: datetime) -> bool:
+        """Return whether the meter is in the state a command wants; nothing is written."""
+        ...
+
+    async def read_push(self, pushed: Pushed) -> Snapshot:
+        """Return what a push says; the meter is asked only for what its model's pushes hold."""
         ...
 
     async def close(self) -> None:
