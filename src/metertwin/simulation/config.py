@@ -35,7 +35,8 @@ class SimulationConfig:
         meter_count: Households, each with a meter, 1 to `METER_COUNT_MAX`.
         group_size: Meters on one feeder; None for all connection points of the bundled grid.
         seed: The same seed is the same street.
-        step_s: Length of a step, a divisor of 900; see `timeline.step_for_speed`.
+        step_s: Length of a step in s, a divisor of 900; None lets it follow the clock's speed, see
+            `timeline.step_for_speed`.
         profile_days: Days of load profile a meter keeps, 1 or more.
         zone: The meters' local time.
         shares: Who has what; with `profile_file` nobody has anything beyond the file.
@@ -53,7 +54,7 @@ class SimulationConfig:
     meter_count: int = 118
     group_size: int | None = None
     seed: int = 1
-    step_s: int = 1
+    step_s: int | None = None
     profile_days: int = 10
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Europe/Berlin"))
     shares: Shares | None = None

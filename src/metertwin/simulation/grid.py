@@ -18,8 +18,8 @@ from power_grid_model import (
     ComponentType,
     PowerGridModel,
 )
-from power_grid_model.errors import (
-    PowerGridBatchError,  # type: ignore[attr-defined] # its documented place, without __all__
+from power_grid_model.errors import (  # type: ignore[attr-defined] # documented, but no __all__
+    PowerGridBatchError,
 )
 from power_grid_model.utils import json_deserialize_from_file
 

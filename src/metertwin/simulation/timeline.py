@@ -54,6 +54,11 @@ class Timeline:
         self._edges_s = edges_s
         self._steps_max = min(max(_BATCH_CELLS // meter_count, 1), _STEPS_MAX)
 
+    @property
+    def batch_s(self) -> int:
+        """Time a batch of usual steps covers, in s."""
+        return self._steps_max * self._step_s
+
     def next(self, now_s: int, to_s: int) -> TimeGrid:
         """Return the next steps from `now_s`, at most to `to_s`, which is later.
 

@@ -4,6 +4,8 @@ It knows no clock and no socket. `advance` is called with a moment, however far 
 one power flow per feeder and step, several steps in one batch.
 """
 
+import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -24,7 +26,7 @@ from metertwin.simulation.metering import count_energy, metered, show_latest
 from metertwin.simulation.scenario import Kind, Scenario
 from metertwin.simulation.street import Street, build_street
 from metertwin.simulation.tariffs import DAY_AND_NIGHT, TariffCalendar
-from metertwin.simulation.timeline import Timeline
+from metertwin.simulation.timeline import Timeline, step_for_speed
 from metertwin.simulation.truth import Truth
 
 Ints = NDArray[np.int64]
@@ -40,6 +42,7 @@ class World:
     Args:
         config: What to simulate.
         start: First moment, UTC; cut to whole seconds.
+        speed_ratio: Simulated seconds per second, from which the step follows if none is given.
 
     Attributes:
         columns: What the meters hold; the rows behind the households are transformer meters.
@@ -47,18 +50,24 @@ class World:
         events: Their event logs.
         truth: What really happened.
         calendars: Tariff calendars that occur; `columns.calendar` points into them.
+        step_s: Usual step.
         now_s: The moment reached, s since 1970 UTC.
+        current_time: The time of the meters' world, which their clocks show; by default `now`,
+            served meters follow the clock between two steps.
     """
 
-    def __init__(self, config: SimulationConfig, start: datetime) -> None:
+    def __init__(
+        self, config: SimulationConfig, start: datetime, *, speed_ratio: float = 1.0
+    ) -> None:
         self.config = config
+        self.step_s = config.step_s or step_for_speed(speed_ratio)
         self.now_s = int(start.timestamp())
         self.grid = Grid()
         self.street: Street = build_street(config, self.grid, self.now_s)
         homes = self.street.homes
         self.scenario: Scenario = self.street.scenario
         self._demand = DemandModel(homes, self.street.shapes, config.seed, self.street.measured)
-        self._timeline = Timeline(config.step_s, self.street.meter_count, self.scenario.edges_s())
+        self._timeline = Timeline(self.step_s, self.street.meter_count, self.scenario.edges_s())
         self.columns = Columns(self.street.meter_count)
         self.columns.clock_quarter[:] = self.now_s // CAPTURE_PERIOD_S
         self.profiles = LoadProfiles(self.street.meter_count, config.profile_days)
@@ -67,11 +76,23 @@ class World:
             homes.count, self.street.feeder_count, self.profiles.capacity, self.now_s
         )
         self.calendars: list[TariffCalendar] = [DAY_AND_NIGHT]
+        self.current_time: Callable[[], datetime] = lambda: self.now
 
     @property
     def now(self) -> datetime:
         """The moment reached, in UTC."""
         return datetime.fromtimestamp(self.now_s, UTC)
+
+    @property
+    def batch_end_s(self) -> int:
+        """The furthest moment one batch reaches from here, s since 1970 UTC."""
+        return self.now_s + self._timeline.batch_s
+
+    @property
+    def frequency_hz(self) -> float:
+        """Of the whole grid: 50 Hz and the slow wander that secondary control leaves."""
+        at_s = self.now_s
+        return 50.0 + 0.012 * math.sin(at_s / 97.0) + 0.008 * math.sin(at_s / 13.0)
 
     def advance(self, to: datetime) -> int:
         """Move to a moment, cut to whole seconds; a moment not later than `now` does nothing.

@@ -1,0 +1,176 @@
+"""A meter as its object model sees it: a row of the columns and nothing of its own."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from metertwin.core.ids import MeterId
+from metertwin.cosem.classes.calendar import CalendarSlot
+from metertwin.cosem.classes.control import ControlState
+from metertwin.cosem.classes.image_transfer import ImageSlot
+from metertwin.cosem.server.device import LogicalDevice
+from metertwin.simulation.columns import CONNECTED, UWH_PER_WH, Energy
+from metertwin.simulation.event_log import MeterEvent
+from metertwin.simulation.tariff_tables import default_tables, read_tables
+from metertwin.simulation.world import STATUS_CLOCK_ADJUSTED, World
+
+FIRMWARE = "MTW-1.0.0"
+_REGISTER_MASK = 0xFFFF_FFFF
+_MICROSECONDS_PER_S = 1_000_000
+
+
+class Metering:
+    """What all meters of a world share beyond its columns: things few meters ever have.
+
+    Args:
+        world: The world.
+
+    Attributes:
+        calendars: Tariff tables of meters whose calendar was asked for, by row.
+        images: Firmware images under way, by row.
+        firmware: Firmware of meters that got another one, by row.
+    """
+
+    __slots__ = ("calendars", "firmware", "images", "world")
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.calendars: dict[int, CalendarSlot] = {}
+        self.images: dict[int, ImageSlot] = {}
+        self.firmware: dict[int, str] = {}
+
+
+class Meter:
+    """One meter.
+
+    Args:
+        shared: What it shares with all others.
+        row: Its row.
+
+    Attributes:
+        device: The logical device that serves it; None for a meter nobody serves.
+    """
+
+    __slots__ = ("device", "row", "shared")
+
+    def __init__(self, shared: Metering, row: int) -> None:
+        self.shared = shared
+        self.row = row
+        self.device: LogicalDevice[Meter] | None = None
+
+    @property
+    def world(self) -> World:
+        """The world it is in."""
+        return self.shared.world
+
+    @property
+    def id(self) -> MeterId:
+        """Its id."""
+        return self.world.street.meter_ids[self.row]
+
+    @property
+    def serial(self) -> str:
+        """Serial number; a replaced meter has another one."""
+        return f"{self.row + 1:08d}{int(self.world.columns.generation[self.row]):02d}"
+
+    @property
+    def firmware(self) -> str:
+        """Version of the firmware."""
+        return self.shared.firmware.get(self.row, FIRMWARE)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether it answers: it has voltage and the scenario does not silence it."""
+        columns = self.world.columns
+        return bool(columns.is_powered[self.row]) and not bool(columns.is_silent[self.row])
+
+    def energy_wh(self, counter: Energy) -> int:
+        """Return a register in whole Wh or varh; it rolls over at 2^32."""
+        counted = int(self.world.columns.energy_uwh[counter, self.row])
+        return (counted // UWH_PER_WH) & _REGISTER_MASK
+
+    @property
+    def clock(self) -> datetime:
+        """What its clock shows, as UTC."""
+        offset_s = float(self.world.columns.clock_offset_s[self.row])
+        return self.world.current_time() + timedelta(seconds=offset_s)
+
+    def set_clock(self, moment: datetime) -> None:
+        """Set its clock, and log the old and the new time."""
+        world = self.world
+        rows = np.array([self.row])
+        world.log(rows, MeterEvent.CLOCK_ADJUSTED_OLD)
+        offset = moment - world.current_time()
+        world.columns.clock_offset_s[self.row] = offset.total_seconds()
+        world.columns.status[self.row] |= STATUS_CLOCK_ADJUSTED
+        world.log(rows, MeterEvent.CLOCK_ADJUSTED_NEW)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the breaker is closed."""
+        return bool(self.world.columns.control_state[self.row] == CONNECTED)
+
+    @property
+    def control_state(self) -> ControlState:
+        """What the breaker is or is ready for."""
+        return ControlState(int(self.world.columns.control_state[self.row]))
+
+    def disconnect(self) -> None:
+        """Open the breaker; the load is gone from the next step on."""
+        self._switch(ControlState.DISCONNECTED, MeterEvent.REMOTE_DISCONNECTION)
+
+    def reconnect(self) -> None:
+        """Close the breaker."""
+        self._switch(ControlState.CONNECTED, MeterEvent.REMOTE_CONNECTION)
+
+    def _switch(self, state: ControlState, event: MeterEvent) -> None:
+        if self.control_state is not state:
+            self.world.columns.control_state[self.row] = state
+            self.world.log(np.array([self.row]), event)
+
+    @property
+    def limit_w(self) -> int:
+        """Threshold of the limiter."""
+        return int(self.world.columns.limit_w[self.row])
+
+    def set_limit(self, limit_w: int) -> None:
+        """Set the threshold, in W; `columns.NO_LIMIT_W` for none."""
+        self.world.columns.limit_w[self.row] = limit_w
+        self.world.columns.over_limit_s[self.row] = 0
+        self.world.log(np.array([self.row]), MeterEvent.LIMITER_CHANGED)
+
+    @property
+    def calendar(self) -> CalendarSlot:
+        """Its tariff tables, active and passive."""
+        return self.shared.calendars.setdefault(self.row, CalendarSlot(active=default_tables()))
+
+    def follow_calendar(self) -> None:
+        """Follow the active tariff tables from the next step on.
+
+        Raises:
+            ServiceError: They say something this meter cannot do.
+        """
+        wanted = read_tables(self.calendar.active)
+        calendars = self.world.calendars
+        if wanted not in calendars:
+            calendars.append(wanted)
+        self.world.columns.calendar[self.row] = calendars.index(wanted)
+        self.world.log(np.array([self.row]), MeterEvent.CALENDAR_ACTIVATED)
+
+    @property
+    def image(self) -> ImageSlot:
+        """Where a firmware image gathers."""
+        slot = self.shared.images.get(self.row)
+        if slot is None:
+            slot = ImageSlot(activate=self._start_firmware)
+            self.shared.images[self.row] = slot
+        return slot
+
+    def _start_firmware(self, identifier: bytes, _image: bytes) -> None:
+        self.shared.firmware[self.row] = identifier.decode("ascii", "replace")
+        self.world.log(np.array([self.row]), MeterEvent.FIRMWARE_ACTIVATED)
+
+    @property
+    def lowest_invocation_counter(self) -> int:
+        """The lowest counter the managing client may cipher with next."""
+        return 0 if self.device is None else self.device.gate(1).lowest_accepted
