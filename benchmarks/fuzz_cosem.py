@@ -50,6 +50,7 @@ from metertwin.cosem.hdlc.address import HdlcAddress
 from metertwin.cosem.hdlc.decoder import HdlcDecoder
 from metertwin.cosem.hdlc.frame import HdlcFrame
 from metertwin.cosem.profile import read_profile
+from metertwin.cosem.profile_columns import read_profile_columns
 from metertwin.cosem.security import KeyRing, SecurityControl, protect, unprotect
 from metertwin.cosem.server.association import ServerAssociation
 from metertwin.cosem.server.device import Credentials, LogicalDevice
@@ -184,6 +185,9 @@ class Fuzzer:
             "apdu": decode_apdu,
             "date-time": lambda noise: decode_datetime(noise[:12].ljust(12, b"\xff")),
             "profile": lambda noise: read_profile(decode(noise)[0], [CLOCK, ENERGY], 900),
+            "profile columns": lambda noise: read_profile_columns(
+                noise, [CLOCK, ENERGY, ENERGY], 900
+            ),
             "unprotect": self.unprotect,
             "channel": lambda noise: Channel(KEYS, METER_TITLE, CLIENT_TITLE).open(noise),
             "client": self.feed_client,

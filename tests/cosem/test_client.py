@@ -12,9 +12,9 @@ from metertwin.cosem.apdu.descriptors import AttributeDescriptor, MethodDescript
 from metertwin.cosem.apdu.enumerations import Conformance, DataAccessResult, Mechanism
 from metertwin.cosem.apdu.get_response import GetResponseNormal
 from metertwin.cosem.apdu.initiate import InitiateResponse
-from metertwin.cosem.apdu.notification import DataNotification
+from metertwin.cosem.apdu.notification import DataNotification, is_push
 from metertwin.cosem.channel import Channel
-from metertwin.cosem.client import ClientAssociation, is_push
+from metertwin.cosem.client import ClientAssociation
 from metertwin.cosem.client_settings import ClientSettings
 from metertwin.cosem.data import octets, uint32
 from metertwin.cosem.errors import (
@@ -137,6 +137,22 @@ def test_get_returns_the_value_or_the_refusal(association: ClientAssociation) ->
         _ = refused.result
 
 
+def test_get_octets_leaves_the_value_as_it_came(association: ClientAssociation) -> None:
+    exchange = association.get_octets(ENERGY)
+    # 07 is no data type; nobody has looked yet.
+    assert exchange.feed(bytes.fromhex("c401c1000700ff")) is None
+    assert exchange.result == bytes.fromhex("0700ff")
+    blocks = association.get_octets(ENERGY)
+    following = blocks.feed(bytes.fromhex("c402c2000000000100020600"))
+    assert following == bytes.fromhex("c002c200000001")
+    assert blocks.feed(bytes.fromhex("c402c201000000020003001391")) is None
+    assert blocks.result == bytes.fromhex("0600001391")
+    with pytest.raises(ServiceError, match="OBJECT_UNDEFINED"):
+        association.get_octets(ENERGY).feed(bytes.fromhex("c401c30104"))
+    with pytest.raises(ProtocolError, match="invoke id 3, the question 4"):
+        association.get_octets(ENERGY).feed(bytes.fromhex("c401c3000600001391"))
+
+
 def test_get_gathers_blocks(association: ClientAssociation) -> None:
     exchange = association.get(ENERGY)
     # The value 06 00001391 in two blocks of 2 and 3 octets.
@@ -230,6 +246,11 @@ def test_a_ciphered_association_takes_only_ciphered_answers(green_book_keys: Key
     sealed = meter.seal(answer)
     assert exchange.feed(sealed) is None
     assert exchange.result == uint32(5009)
+    raw = association.get_octets(ENERGY)
+    assert raw.feed(meter.seal(GetResponseNormal(0xC2, uint32(5009)).encode())) is None
+    assert raw.result == bytes.fromhex("0600001391")
+    with pytest.raises(SecurityError, match="without the ciphering"):
+        association.get_octets(ENERGY).feed(answer)
     with pytest.raises(SecurityError, match="below"):
         association.get(ENERGY).feed(sealed)
     with pytest.raises(SecurityError, match="without the ciphering"):

@@ -46,7 +46,7 @@ from metertwin.cosem.data import Data, octets
 from metertwin.cosem.errors import AssociationError, SecurityError, ServiceError
 from metertwin.cosem.exchange import Exchange, Steps
 from metertwin.cosem.invoking import invoke_method
-from metertwin.cosem.reading import get, get_list
+from metertwin.cosem.reading import decode_undecoded, get, get_list, get_octets
 from metertwin.cosem.security import check_gmac_answer, gmac_answer
 from metertwin.cosem.writing import set_attribute, set_list
 
@@ -56,13 +56,14 @@ REPLY_TO_HLS = MethodDescriptor(15, Obis(0, 0, 40, 0, 0, 255), 1)
 # What ciphering adds to an APDU at most: tag, title, two length fields, header, tag.
 _CIPHERING_OVERHEAD = 40
 _CHALLENGE_OCTETS = 16
-_PUSH_TAGS = frozenset(
+_GET_RESPONSE = bytes((ApduTag.GET_RESPONSE,))
+_CIPHERED_GET_RESPONSES = frozenset(
     bytes((tag,))
     for tag in (
-        ApduTag.DATA_NOTIFICATION,
-        ApduTag.EVENT_NOTIFICATION_REQUEST,
-        ApduTag.GLO_EVENT_NOTIFICATION_REQUEST,
-        ApduTag.DED_EVENT_NOTIFICATION_REQUEST,
+        ApduTag.GLO_GET_RESPONSE,
+        ApduTag.DED_GET_RESPONSE,
+        ApduTag.GENERAL_GLO_CIPHERING,
+        ApduTag.GENERAL_DED_CIPHERING,
     )
 )
 _MECHANISMS = frozenset({Mechanism.NONE, Mechanism.LLS, Mechanism.HLS_GMAC})
@@ -129,6 +130,18 @@ class ClientAssociation:
             AssociationError: The association is not open.
         """
         return self._service(get(self._next_invoke(), SelectedAttribute(descriptor, selection)))
+
+    def get_octets(
+        self, descriptor: AttributeDescriptor, selection: Selection | None = None
+    ) -> Exchange[bytes]:
+        """Read one attribute as its A-XDR octets, for `read_profile_columns`; as `get` otherwise.
+
+        Raises:
+            AssociationError: The association is not open.
+        """
+        self._demand(Conformance.NONE)
+        steps = get_octets(self._next_invoke(), SelectedAttribute(descriptor, selection))
+        return Exchange(steps, self._encode, self._decode_undecoded)
 
     def get_list(self, attributes: Sequence[SelectedAttribute]) -> Exchange[tuple[GetResult, ...]]:
         """Read several attributes in one service; each has its own result.
@@ -232,6 +245,13 @@ class ClientAssociation:
             )
         return answer
 
+    def _decode_undecoded(self, received: bytes) -> Apdu:
+        if received[:1] == _GET_RESPONSE and not self.settings.is_ciphered:
+            return decode_undecoded(received)
+        if received[:1] in _CIPHERED_GET_RESPONSES:
+            return decode_undecoded(self._keyed().open(received))
+        return self._decode(received)
+
     def _keyed(self) -> Channel:
         if self.channel is None:
             raise SecurityError("A ciphered APDU came, and there are no keys to open it.")
@@ -325,11 +345,3 @@ class ClientAssociation:
         information = self._initiate_request() if self.settings.is_ciphered else b""
         expect((yield Rlrq(user_information=information)), Rlre)
         self.is_open = False
-
-
-def is_push(apdu: bytes) -> bool:
-    """Return whether an APDU's tag is that of a notification, plain or ciphered per service.
-
-    Of an APDU under general ciphering nobody can tell before it is opened.
-    """
-    return apdu[:1] in _PUSH_TAGS

@@ -66,6 +66,11 @@ class ProfileRows:
     values: tuple[tuple[Data, ...], ...]
 
 
+def is_clock(column: CaptureObject) -> bool:
+    """Return whether a column holds the rows' times."""
+    return (column.class_id, column.attribute) == (_CLOCK_CLASS, _CLOCK_TIME)
+
+
 def read_profile(
     buffer: Data,
     columns: Sequence[CaptureObject],
@@ -89,7 +94,7 @@ def read_profile(
     times: list[ClockTime] = []
     values: list[tuple[Data, ...]] = []
     for column, cells in zip(columns, by_column, strict=True):
-        if (column.class_id, column.attribute) == (_CLOCK_CLASS, _CLOCK_TIME):
+        if is_clock(column):
             times = _read_times(cells, capture_period_s, zone)
             values.append(cells)
         else:

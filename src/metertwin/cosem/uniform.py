@@ -13,19 +13,34 @@ from metertwin.cosem.values import LAYOUTS, RAW_SIZES, Data, Tag
 _SHORT_LENGTH_MAX = 0x7F
 _MIN_ROWS = 3
 _new = tuple.__new__
-# By tag: octets of the value and how `struct` names it.
-_FORMATS: dict[int, tuple[int, str]] = {
-    **{tag: (Struct(f">{letter}").size, letter) for tag, letter in LAYOUTS.items()},
-    **{tag: (size, f"{size}s") for tag, size in RAW_SIZES.items()},
+_SIZES: dict[int, int] = {
+    **{int(tag): Struct(f">{letter}").size for tag, letter in LAYOUTS.items()},
+    **{int(tag): size for tag, size in RAW_SIZES.items()},
 }
 
 
-class _Layout(NamedTuple):
-    """Where the octets that rows share stand, as a mask over the row as one integer."""
+class Layout(NamedTuple):
+    """How an encoded structure of fixed-size values is laid out.
 
-    row: Struct
+    Attributes:
+        tags: The elements' types.
+        offsets: Where their values start, in octets from the structure's tag.
+        sizes: How many octets their values take.
+        fixed: One octet per octet of the row: FF where all rows must agree, tags and lengths.
+    """
+
     tags: tuple[Tag, ...]
-    mask: int
+    offsets: tuple[int, ...]
+    sizes: tuple[int, ...]
+    fixed: bytes
+
+    def reader(self) -> Struct:
+        """Return what unpacks a row's values."""
+        layout, position = ">", 0
+        for tag, offset, size in zip(self.tags, self.offsets, self.sizes, strict=True):
+            layout += f"{offset - position}x{LAYOUTS.get(tag) or f'{size}s'}"
+            position = offset + size
+        return Struct(layout)
 
 
 def read_uniform_rows(octets: bytes, start: int, end: int, count: int) -> tuple[list[Data], int]:
@@ -41,10 +56,11 @@ def read_uniform_rows(octets: bytes, start: int, end: int, count: int) -> tuple[
     if count < _MIN_ROWS or octets[start] != Tag.STRUCTURE:
         return rows, end
     size = end - start
-    layout = _layout_of(octets[start:end])
+    layout = layout_of(octets[start:end])
     if layout is None:
         return rows, end
-    unpack, tags, mask = layout.row.unpack, layout.tags, layout.mask
+    unpack, tags = layout.reader().unpack, layout.tags
+    mask = int.from_bytes(layout.fixed, "big")
     structure_tag = Tag.STRUCTURE
     pattern = int.from_bytes(octets[start:end], "big") & mask
     for _ in range(count):
@@ -58,29 +74,27 @@ def read_uniform_rows(octets: bytes, start: int, end: int, count: int) -> tuple[
     return rows, end
 
 
-def _layout_of(row: bytes) -> _Layout | None:
+def layout_of(row: bytes) -> Layout | None:
     """Return the layout of an encoded structure, or None if it has not only fixed-size values.
 
     Octet strings count as fixed: a profile's times have 12 octets in every row.
     """
     if row[1] > _SHORT_LENGTH_MAX:
         return None
-    layout, tags = ">2x", []
+    tags, offsets, sizes = [], [], []
     fixed = bytearray(b"\xff\xff")
     position = 2
     while position < len(row):
         code = row[position]
         if code == Tag.OCTET_STRING and row[position + 1] <= _SHORT_LENGTH_MAX:
-            size = row[position + 1]
-            layout += f"2x{size}s"
-            fixed += b"\xff\xff" + bytes(size)
-            position += 2 + size
-        elif code in _FORMATS:
-            size, letter = _FORMATS[code]
-            layout += f"x{letter}"
-            fixed += b"\xff" + bytes(size)
-            position += 1 + size
+            head, size = b"\xff\xff", row[position + 1]
+        elif code in _SIZES:
+            head, size = b"\xff", _SIZES[code]
         else:
             return None
+        fixed += head + bytes(size)
         tags.append(Tag(code))
-    return _Layout(Struct(layout), tuple(tags), int.from_bytes(fixed, "big"))
+        offsets.append(position + len(head))
+        sizes.append(size)
+        position += len(head) + size
+    return Layout(tuple(tags), tuple(offsets), tuple(sizes), bytes(fixed))

@@ -8,6 +8,15 @@ from metertwin.cosem.apdu.reader import Reader, octet_string, optional
 from metertwin.cosem.data import Data, encode
 from metertwin.cosem.errors import EncodeError
 
+_PUSH_TAGS = frozenset(
+    bytes((tag,))
+    for tag in (
+        ApduTag.DATA_NOTIFICATION,
+        ApduTag.EVENT_NOTIFICATION_REQUEST,
+        ApduTag.GLO_EVENT_NOTIFICATION_REQUEST,
+        ApduTag.DED_EVENT_NOTIFICATION_REQUEST,
+    )
+)
 _LONG_INVOKE_MAX = 0xFFFF_FFFF
 
 
@@ -67,3 +76,11 @@ class EventNotificationRequest:
         """Read what follows the tag."""
         occurred_at = reader.octet_string() if reader.is_present() else None
         return cls(occurred_at, AttributeDescriptor.read(reader), reader.data())
+
+
+def is_push(apdu: bytes) -> bool:
+    """Return whether an APDU's tag is that of a notification, plain or ciphered per service.
+
+    Of an APDU under general ciphering nobody can tell before it is opened.
+    """
+    return apdu[:1] in _PUSH_TAGS
