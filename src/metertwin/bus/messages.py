@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from metertwin.bus.wire import WireError, check_version, other_version
+from metertwin.bus.wire import DAMAGE, WireError, check_version, other_version
 from metertwin.core.command import Command, CommandOutcome
 from metertwin.core.errors import (
     ConflictError,
@@ -140,7 +140,7 @@ def decode_answer(octets: bytes, reply_type: type[Answer]) -> Answer:
                 return _decoder(reply_type).decode(answer.content)
             problem = _decoder(Problem).decode(answer.content)
             raise error_of(problem)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except DAMAGE as error:
         check_version("answer", octets, MESSAGE_VERSION)
         raise WireError(f"Answer of {len(octets)} bytes is damaged: {error}.") from None
     raise other_version("answer", answer.version, MESSAGE_VERSION)
@@ -181,7 +181,7 @@ def _decode(octets: bytes, content_type: type[Content]) -> Content:
         message = _message_decoder.decode(octets)
         if message.version == MESSAGE_VERSION:
             return _decoder(content_type).decode(message.content)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except DAMAGE as error:
         check_version(what, octets, MESSAGE_VERSION)
         raise WireError(f"A {what} of {len(octets)} bytes is damaged: {error}.") from None
     raise other_version(what, message.version, MESSAGE_VERSION)

@@ -8,9 +8,11 @@ and `registers_from_block` remembers them.
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from metertwin.core.batch import ReadingBatch
 from metertwin.core.errors import InvalidInputError
@@ -53,6 +55,8 @@ class ReadingMessage(msgspec.Struct, array_like=True, frozen=True, gc=False):
     origin: bytes  # uint8
 
 
+# What the decoder raises on octets that are no message of ours.
+DAMAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(ReadingMessage)
 
@@ -87,7 +91,7 @@ def decode_message(octets: bytes) -> ReadingMessage:
     """
     try:
         message = _decoder.decode(octets)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except DAMAGE as error:
         check_version("reading", octets, READING_VERSION)
         raise WireError(f"Reading message of {len(octets)} bytes is damaged: {error}.") from None
     if message.version != READING_VERSION:
@@ -110,42 +114,81 @@ def join_messages(messages: Sequence[ReadingMessage]) -> ReadingBatch:
     """Return messages of one group, epoch and register block as one batch.
 
     Joining first and looking at the columns once makes a thousand small messages cost
-    little more than one large one.
+    little more than one large one. Each message is checked by itself all the same: two damaged
+    ones must not make one that looks whole.
 
     Raises:
-        WireError: A column is no whole number of values.
+        WireError: A message's columns have other lengths than its runs announce, or the messages
+            belong to several groups, epochs or register blocks.
         BatchShapeError: The columns contradict each other.
     """
+    _check_lengths(messages)
     first = messages[0]
-    try:
-        batch = ReadingBatch(
-            group=GroupId(first.group),
-            epoch=first.epoch,
-            meters=[MeterId(meter) for message in messages for meter in message.meters],
-            first_sequences=np.frombuffer(
-                b"".join([message.first_sequences for message in messages]), "<i8"
-            ),
-            counts=np.frombuffer(b"".join([message.counts for message in messages]), "<u4"),
-            registers=registers_from_block(first.register_block),
-            register_index=np.frombuffer(
-                b"".join([message.register_index for message in messages]), "<u2"
-            ),
-            integers=np.frombuffer(b"".join([message.integers for message in messages]), "<i8"),
-            captured_at_us=np.frombuffer(
-                b"".join([message.captured_at_us for message in messages]), "<i8"
-            ),
-            received_at_us=np.frombuffer(
-                b"".join([message.received_at_us for message in messages]), "<i8"
-            ),
-            quality=np.frombuffer(b"".join([message.quality for message in messages]), "u1"),
-            origin=np.frombuffer(b"".join([message.origin for message in messages]), "u1"),
-        )
-    except ValueError as error:
-        raise WireError(
-            f"Reading message of group {first.group} has a broken column: {error}."
-        ) from None
+    batch = ReadingBatch(
+        group=GroupId(first.group),
+        epoch=first.epoch,
+        meters=[MeterId(meter) for message in messages for meter in message.meters],
+        first_sequences=_joined([each.first_sequences for each in messages], "<i8"),
+        counts=_joined([each.counts for each in messages], "<u4"),
+        registers=registers_from_block(first.register_block),
+        register_index=_joined([each.register_index for each in messages], "<u2"),
+        integers=_joined([each.integers for each in messages], "<i8"),
+        captured_at_us=_joined([each.captured_at_us for each in messages], "<i8"),
+        received_at_us=_joined([each.received_at_us for each in messages], "<i8"),
+        quality=_joined([each.quality for each in messages], "u1"),
+        origin=_joined([each.origin for each in messages], "u1"),
+    )
     batch.check()
     return batch
+
+
+def _joined(columns: list[bytes], dtype: str) -> NDArray[Any]:
+    return np.frombuffer(b"".join(columns), dtype)
+
+
+def _check_lengths(messages: Sequence[ReadingMessage]) -> None:
+    first = messages[0]
+    key = (first.group, first.epoch, first.register_block)
+    for message in messages:
+        n_runs, n = len(message.meters), len(message.origin)
+        if not (
+            len(message.first_sequences) == 8 * n_runs
+            and len(message.counts) == 4 * n_runs
+            and len(message.quality) == n
+            and len(message.register_index) == 2 * n
+            and len(message.integers)
+            == len(message.captured_at_us)
+            == len(message.received_at_us)
+            == 8 * n
+        ):
+            raise WireError(
+                f"Reading message of group {message.group} announces {n_runs} runs and {n} "
+                "readings, but its columns have other lengths; it was cut.",
+                group=message.group,
+            )
+        if (message.group, message.epoch, message.register_block) != key:
+            raise WireError(
+                f"Messages of groups {first.group} (epoch {first.epoch}) and {message.group} "
+                f"(epoch {message.epoch}), or of two register blocks, cannot be one batch.",
+                group=message.group,
+            )
+    _check_counts(messages)
+
+
+def _check_counts(messages: Sequence[ReadingMessage]) -> None:
+    """Raise WireError unless each message has as many readings as its runs announce."""
+    run_ends = np.cumsum([len(message.meters) for message in messages])
+    announced = np.zeros(run_ends[-1] + 1, dtype=np.int64)
+    np.cumsum(_joined([each.counts for each in messages], "<u4"), out=announced[1:])
+    reading_ends = np.cumsum([len(message.origin) for message in messages])
+    wrong = np.flatnonzero(announced[run_ends] != reading_ends)
+    if len(wrong):
+        message = messages[wrong[0]]
+        raise WireError(
+            f"Reading message of group {message.group} has {len(message.origin)} readings, its "
+            "runs announce another number; it was cut or written wrongly.",
+            group=message.group,
+        )
 
 
 def block_of_registers(registers: Sequence[Register]) -> bytes:
@@ -177,7 +220,7 @@ def check_version(what: str, octets: bytes, spoken: int) -> None:
     try:
         fields = msgspec.msgpack.decode(octets, type=list[msgspec.Raw])
         version = msgspec.msgpack.decode(fields[0], type=int) if fields else spoken
-    except (msgspec.DecodeError, RecursionError):
+    except DAMAGE:
         return
     if version != spoken:
         raise other_version(what, version, spoken)
