@@ -36,6 +36,9 @@ _LOG_NAMES = {
     6: "clock_invalid",
     7: "replace_battery",
     8: "battery_low",
+    10: "calendar_activated",
+    11: "register_cleared",
+    18: "firmware_activated",
     40: "terminal_cover_removed",
     41: "terminal_cover_closed",
     42: "strong_magnetic_field",
@@ -51,6 +54,7 @@ _LOG_NAMES = {
     65: "limiter_exceeded",
     66: "limiter_normal",
     67: "limiter_changed",
+    230: "meter_replaced",
 }
 
 

@@ -29,6 +29,9 @@ from metertwin.meters.layout import (
 from metertwin.meters.model import (
     CLOCK_TIME,
     DATA,
+    DISCONNECT_CONTROL,
+    LIMITER,
+    REGISTER,
     MeterModel,
     ModelCache,
     ProfileLayout,
@@ -97,12 +100,14 @@ class DlmsLink:
     async def open(self) -> MeterIdentity:
         """Connect and associate, and say which device answered."""
         await self._session.open()
-        serial, name, firmware = [
-            _text(result) for result in await self._session.get_list(_IDENTITY)
-        ]
-        # Without a firmware version nothing says that two meters are alike.
+        probes = [_probe(obis) for obis in self._wanted]
+        results = await self._session.get_list([*_IDENTITY, *probes])
+        serial, name, firmware = [_text(result) for result in results[: len(_IDENTITY)]]
+        # Without a firmware version nothing says that two meters are alike. With one, a meter for
+        # one phase and one for three still share it, so what they have is part of the name.
         kind = f"{name[:_MANUFACTURER_OCTETS]} {firmware}" if firmware else self._entry.id
-        model_name = f"{kind} for client {self._entry.client_sap}"
+        present = "".join("01"[isinstance(result, Data)] for result in results[len(_IDENTITY) :])
+        model_name = f"{kind} with {present} for client {self._entry.client_sap}"
         self._model = await self._models.model(model_name, self._session, self._wanted)
         return MeterIdentity(serial or name, model_name)
 
@@ -235,6 +240,16 @@ class DlmsLink:
         except CosemError:
             return None, int(Quality.CLOCK_INVALID)
         return to_us(moment), quality_of_clock(status)
+
+
+def _probe(obis: Obis) -> SelectedAttribute:
+    """Return the logical name of an object, under the class such a code usually has."""
+    class_id = REGISTER
+    if (obis.a, obis.c, obis.d) == (0, 96, 3):
+        class_id = DISCONNECT_CONTROL
+    elif (obis.a, obis.c) == (0, 17):
+        class_id = LIMITER
+    return SelectedAttribute(AttributeDescriptor(class_id, obis, 1))
 
 
 def _integer(result: GetResult) -> int | None:

@@ -11,6 +11,9 @@ import time
 from collections.abc import Sequence
 from typing import TypeVar
 
+import msgspec
+
+from metertwin.core.obis import Obis
 from metertwin.cosem.apdu.descriptors import (
     AttributeDescriptor,
     MethodDescriptor,
@@ -53,6 +56,8 @@ _LIST_MOST = 64
 # APDUs a second, lasts until 2041, and a meter that is further says so.
 _COUNTER_ORIGIN_S = 1_704_067_200
 _COUNTERS_PER_S = 8
+_PUBLIC_CLIENT_SAP = 16
+_LOWEST_COUNTER = AttributeDescriptor(1, Obis(0, 0, 43, 1, 0), 2)
 
 
 class DlmsSession:
@@ -93,19 +98,13 @@ class DlmsSession:
         self.drop()
         try:
             await self._associate()
-        except ExceptionAnswerError as error:
-            counter = error.facts.get("invocation_counter")
-            if self._channel is None or not isinstance(counter, int):
+        except CosemError as error:
+            if not await self._catches_up(error):
                 raise self._refused(error) from error
-            # The meter names the lowest counter it would take.
-            self._channel.next_counter = max(self._channel.next_counter, counter)
-            self.drop()
             try:
                 await self._associate()
             except CosemError as again:
                 raise self._refused(again) from again
-        except CosemError as error:
-            raise self._refused(error) from error
 
     async def get(
         self, descriptor: AttributeDescriptor, selection: Selection | None = None
@@ -158,6 +157,37 @@ class DlmsSession:
             self._channel.remote_title = None
             self._channel.gate.lowest_accepted = 0
         await self._drive(self._association.associate())
+
+    async def _catches_up(self, error: CosemError) -> bool:
+        """Say whether the meter refuses for our counter alone, and put that right.
+
+        A meter that is further than our counter says so in its refusal, or to the public client,
+        which needs no key.
+        """
+        channel = self._channel
+        if channel is None:
+            return False
+        self.drop()
+        counter = error.facts.get("invocation_counter")
+        if counter is None:
+            counter = await self._counter_told_to_public()
+        if not isinstance(counter, int) or counter <= channel.next_counter:
+            return False
+        channel.next_counter = counter
+        return True
+
+    async def _counter_told_to_public(self) -> object:
+        public = msgspec.structs.replace(
+            self._entry, client_sap=_PUBLIC_CLIENT_SAP, security=Security.NONE
+        )
+        session = DlmsSession(public, self._timeout_s)
+        try:
+            await session.open()
+            return (await session.get(_LOWEST_COUNTER)).value
+        except (MeterLinkError, CosemError):
+            return None  # the first refusal is the one to report
+        finally:
+            await session.close()
 
     async def _get_or_refusal(self, attribute: SelectedAttribute) -> GetResult:
         try:
