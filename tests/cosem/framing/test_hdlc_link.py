@@ -157,6 +157,17 @@ def test_a_busy_meter_is_not_flooded() -> None:
     assert [frame.kind for frame in polled] == [FrameKind.RECEIVE_READY]
 
 
+def test_an_acknowledgement_of_frames_never_sent_is_ignored() -> None:
+    line = Line(None, HdlcParameters())
+    line.carry(line.client.connect(), [])
+    odd = control_octet(FrameKind.RECEIVE_READY, final=True, receive_seq=5)
+
+    line.server.receive(HdlcFrame(METER, HdlcAddress.client(16), odd))
+    line.carry(line.client.send(b"\xc0\x01"), [])
+
+    assert line.answered == [b"\x01\xc0"]
+
+
 def test_sending_before_connecting_is_refused() -> None:
     with pytest.raises(FrameError, match="while disconnected"):
         HdlcClient(16, METER).send(b"\xc0")
