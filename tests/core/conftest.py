@@ -4,8 +4,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from metertwin.core.register_series import RegisterColumns
+
+# Laws are about values; how long an example takes is the machine's business.
+settings.register_profile("metertwin", deadline=None)
+settings.load_profile("metertwin")
 
 Row = tuple[int, int, int, int, int]  # series, sequence, captured_at_s, received_at_s, integer
 MakeColumns = Callable[..., RegisterColumns]

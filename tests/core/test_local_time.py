@@ -17,6 +17,7 @@ from metertwin.core.local_time import (
     local_hour_edges_us,
     local_label,
 )
+from metertwin.core.reading import Quality
 from metertwin.core.register_series import IntervalColumns, RegisterColumns, SeriesRules
 from metertwin.core.registers import energy_gained
 
@@ -143,6 +144,20 @@ def test_the_two_hours_called_two_oclock_keep_their_own_energy(columns_of: MakeC
     # Hour h of the day holds quarters 4h+1 to 4h+4: sum 16h + 10. Hours 2 and 3 are both 02:00.
     assert gains.gain[0, 2:4].tolist() == [42, 58]
     assert gains.gain[0].tolist() == [16 * hour + 10 for hour in range(25)]
+
+
+def test_a_bucket_has_all_quality_bits_of_its_intervals() -> None:
+    intervals = IntervalColumns(
+        series=np.array([0, 0]),
+        start_us=np.array([0, QUARTER_US]),
+        length_us=np.array([QUARTER_US, QUARTER_US]),
+        gain=np.array([1, 1]),
+        quality=np.array([Quality.SUSPECT, Quality.DATA_INVALID], np.uint8),
+        origin=np.zeros(2, np.uint8),
+        received_at_us=np.zeros(2, np.int64),
+    )
+    gains = gains_by_bucket(intervals, 1, np.array([0, HOUR_US]))
+    assert gains.quality.tolist() == [[16 + 4]]
 
 
 def test_an_interval_over_an_edge_is_in_no_bucket_and_listed() -> None:

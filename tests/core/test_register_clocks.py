@@ -113,6 +113,60 @@ def test_a_clock_set_back_across_a_gap_may_hide_more_than_one_period(
     assert kinds_of(gains) == [(FindingKind.CLOCK_SHIFT, 200, 5200)]
 
 
+def test_a_late_capture_finds_the_section_between_two_set_backs(columns_of: MakeColumns) -> None:
+    # Set back by an hour before 1300 and again before 1500; 9,000 s of the middle came late, with
+    # the integer its section began with: nothing was consumed in its first quarters.
+    rows = [
+        (0, 1, 9900, 9910, 1000),
+        (0, 2, 10800, 10810, 1200),
+        (0, 3, 8100, 11710, 1300),
+        (0, 4, 9900, 13510, 1300),
+        (0, 5, 10800, 14410, 1400),
+        (0, 6, 8100, 15310, 1500),
+        (0, 7, 9000, 16210, 1600),
+        (0, 8, 9000, 16220, 1300),
+    ]
+    gains = energy_gained(columns_of(rows), rules_of())
+    assert intervals_of(gains) == [
+        (9900, 900, 200),
+        (10800, 900, 100),
+        (8100, 900, 0),
+        (9000, 900, 0),
+        (9900, 900, 100),
+        (10800, 900, 100),
+        (8100, 900, 100),
+    ]
+    assert kinds_of(gains) == [
+        (FindingKind.CLOCK_SHIFT, 1200, 1300),
+        (FindingKind.CLOCK_SHIFT, 1400, 1500),
+    ]
+
+
+def test_a_reset_after_a_clock_was_set_back_is_a_reset(columns_of: MakeColumns) -> None:
+    rows = [
+        (0, 1, 9900, 9910, 1000),
+        (0, 2, 10800, 10810, 1200),
+        (0, 3, 8100, 11710, 1300),
+        (0, 4, 9000, 12610, 5),
+        (0, 5, 9900, 13510, 25),
+    ]
+    gains = energy_gained(columns_of(rows), rules_of())
+    assert [gain for _, _, gain in intervals_of(gains)] == [200, 100, 20]
+    assert kinds_of(gains) == [
+        (FindingKind.RESET, 1300, 5),
+        (FindingKind.CLOCK_SHIFT, 1200, 1300),
+    ]
+
+
+def test_a_clock_moved_within_tolerance_makes_no_step_implausible(columns_of: MakeColumns) -> None:
+    # The clock lost 59 s between polls 60 s apart: 1 s by its own time, 60 s by the gateway's.
+    # 100 Wh need 24 s at 15 kW.
+    rows = [(0, 1, 1000, 1000, 0), (0, 2, 1001, 1060, 100)]
+    gains = energy_gained(columns_of(rows), rules_of(period_s=0))
+    assert intervals_of(gains) == [(1000, 1, 100)]
+    assert gains.findings == []
+
+
 def test_clocks_set_back_at_several_meters_do_not_mix(columns_of: MakeColumns) -> None:
     rows = [
         (series, number, captured_at_s, received_at_s, 1000 * series + 10 * number)
