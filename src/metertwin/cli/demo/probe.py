@@ -5,6 +5,7 @@ its stall by delaying the questions.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -96,11 +97,11 @@ class Probe:
     async def ask_at_rate(self, per_s: float) -> None:
         """Ask `usage_now` of one twin after the other, open loop, until cancelled."""
         meters = [(group.id, meter) for group in self.groups for meter in group.meters]
-        loop, number, running = asyncio.get_running_loop(), 0, set[asyncio.Task[None]]()
-        start_s = loop.time()
+        number, running = 0, set[asyncio.Task[None]]()
+        start_s = time.perf_counter()  # the event loop's own time counts whole milliseconds
         while meters:
             planned_s = start_s + number / per_s
-            await asyncio.sleep(max(planned_s - loop.time(), 0.0))
+            await asyncio.sleep(max(planned_s - time.perf_counter(), 0.0))
             group, meter = meters[number % len(meters)]
             task = asyncio.create_task(self._time_one(group, meter, planned_s))
             running.add(task)
@@ -125,7 +126,7 @@ class Probe:
             self.failed_count += 1
             self.latencies_ms.append(float("inf"))
             return
-        self.latencies_ms.append((asyncio.get_running_loop().time() - planned_s) * 1e3)
+        self.latencies_ms.append((time.perf_counter() - planned_s) * 1e3)
         del self.latencies_ms[:-_RECENT_COUNT]
 
     async def _facts(self, group: GroupId) -> GroupFacts | None:

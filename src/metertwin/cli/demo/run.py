@@ -146,7 +146,8 @@ class Demo:
         self, probe: Probe, facts: GroupFacts, in_step_s: float, readings: dict[str, int]
     ) -> dict[str, Any]:
         return {
-            "meters": facts.twins,
+            "meters": self.options.meters_count,
+            "twins": facts.twins,  # the feeders' transformers have meters as well
             "speed": self.options.speed_ratio,
             "ended_at": datetime.now().astimezone().isoformat(timespec="seconds"),
             "in_step_s": round(in_step_s, 2),
@@ -164,7 +165,7 @@ class Demo:
         mark = "[green]balanced[/]" if is_good else "[bold red]NOT balanced[/]"
         words = "  ".join(f"{name} {count:,}" for name, count in readings.items())
         self.console.print(f"Ledger {mark}: {words}")
-        self.console.print(f"Requests: {report['request_ms']} ms, failed {report['requests']}")
+        self.console.print(f"Requests: {report['request_ms']} ms, {report['requests']}")
         return is_good
 
     def _say(self, what: str) -> None:

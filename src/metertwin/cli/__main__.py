@@ -1,0 +1,6 @@
+"""`python -m metertwin.cli`: what a supervisor starts, whatever the PATH is."""
+
+from metertwin.cli.main import main
+
+if __name__ == "__main__":
+    main()

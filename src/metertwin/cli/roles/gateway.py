@@ -1,0 +1,32 @@
+"""The gateways of a site's groups, in one process."""
+
+import asyncio
+
+from metertwin.bus.credentials import Role
+from metertwin.cli.roles.session import Session, session, until_stopped
+from metertwin.fleet.state import StateDirectory
+from metertwin.gateway.config import GatewayConfig, PollSettings, meters_of_group
+from metertwin.gateway.run import run_gateway
+from metertwin.meters.entry import MeterEntry
+from metertwin.meters.model import ModelCache
+from metertwin.meters.registry import load_registry
+
+
+async def run(state: StateDirectory, stop: asyncio.Event) -> None:
+    """Read the meters of all groups until `stop` is set."""
+    entries = load_registry(state.meters_file)
+    async with session(state, Role.GATEWAY) as here:
+        await until_stopped(_all_groups(here, entries), stop)
+
+
+async def _all_groups(here: Session, entries: tuple[MeterEntry, ...]) -> None:
+    models = ModelCache()
+    async with asyncio.TaskGroup() as tasks:
+        for group in here.site.groups:
+            config = GatewayConfig(
+                name=f"{here.site.site}-gateway",
+                group=group.id,
+                meters=meters_of_group(entries, group.id),
+                poll=PollSettings(period_s=here.site.poll_s),
+            )
+            tasks.create_task(run_gateway(config, here.bus, here.clock, models))

@@ -1,0 +1,62 @@
+"""The simulated street of a site as a process; addresses and keys go into meters.json."""
+
+import asyncio
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from metertwin.core.errors import InvalidInputError
+from metertwin.fleet.site import SimulationSettings, load_site, site_clock
+from metertwin.fleet.state import StateDirectory
+from metertwin.meters.entry import Framing, MeterEntry, MeterOrigin, Security
+from metertwin.meters.registry import save_registry
+from metertwin.simulation import config as simulated
+from metertwin.simulation.credentials import MeterAddress
+from metertwin.simulation.serving import serve
+
+
+async def run(state: StateDirectory, stop: asyncio.Event) -> None:
+    """Serve the site's simulated meters until `stop` is set."""
+    site = load_site(state.site_file)
+    if site.simulation is None:
+        raise InvalidInputError(f"The site in {state.root} has no simulated meters to run.")
+    simulation = await serve(config_of(site.simulation), site_clock(site))
+    try:
+        entries = [entry_of(meter, site.simulation.zone) for meter in simulation.meters]
+        save_registry(state.meters_file, entries)
+        await stop.wait()
+    finally:
+        await simulation.close()
+
+
+def config_of(settings: SimulationSettings) -> simulated.SimulationConfig:
+    """Return what the simulator is told."""
+    return simulated.SimulationConfig(
+        meter_count=settings.meters_count,
+        seed=settings.seed,
+        zone=ZoneInfo(settings.zone),
+        scenario_file=None if settings.scenario is None else Path(settings.scenario),
+        profile_file=None if settings.profiles is None else Path(settings.profiles),
+        port=settings.port,
+        framing=simulated.Framing(settings.framing),
+        security=simulated.Security(settings.security),
+    )
+
+
+def entry_of(meter: MeterAddress, zone: str) -> MeterEntry:
+    """Return the registry's entry of a simulated meter."""
+    return MeterEntry(
+        id=meter.meter,
+        group=meter.group,
+        host=meter.host,
+        port=meter.port,
+        framing=Framing(meter.framing.value),
+        client_sap=meter.client_sap,
+        server_sap=meter.server_sap,
+        security=Security(meter.security.value),
+        password=meter.password.hex(),
+        authentication_key=meter.authentication_key.hex(),
+        encryption_key=meter.encryption_key.hex(),
+        system_title=meter.client_system_title.hex(),
+        zone=zone,
+        origin=MeterOrigin.SIMULATED,
+    )

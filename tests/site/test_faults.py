@@ -1,0 +1,168 @@
+"""Whatever dies, for however long: the ledger balances, nothing is lost, nothing is doubled."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from metertwin.bus.connection import Bus, connect
+from metertwin.bus.credentials import Role, seed_path
+from metertwin.bus.server import free_port
+from metertwin.bus.subjects import Kind
+from metertwin.cli.demo.plan import DemoOptions, fresh_state, site_of
+from metertwin.cli.demo.probe import Probe, Tally
+from metertwin.cli.demo.report import is_balanced, readings_of
+from metertwin.core.errors import MeterTwinError
+from metertwin.fleet.launch import LocalSite
+from metertwin.fleet.site import site_clock
+from metertwin.fleet.supervisor import Process, Supervisor
+
+pytestmark = pytest.mark.fault
+
+METERS_COUNT = 20
+SPEED_RATIO = 300.0  # an interval every 3 s, a poll a second
+IN_STEP_WITHIN_S = 60.0
+BALANCED_WITHIN_S = 90.0
+
+
+@dataclass
+class RunningSite:
+    """A site in step, and a client's view of it."""
+
+    site: LocalSite
+    bus: Bus
+    probe: Probe
+
+    def kill(self, name: str) -> None:
+        """End a process as a crash would; the supervisor starts it again."""
+        process = self.process(name)
+        assert process.pid is not None, f"{name} is not running"
+        os.kill(process.pid, signal.SIGKILL)
+
+    def freeze(self, name: str, *, is_frozen: bool) -> None:
+        """Stop a process where it stands, or let it go on."""
+        pid = self.process(name).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP if is_frozen else signal.SIGCONT)
+
+    def process(self, name: str) -> Process:
+        return next(each for each in self.site.supervisor.processes if each.name == name)
+
+    async def until_restarted(self, name: str, count: int) -> None:
+        async with asyncio.timeout(30):
+            while self.process(name).restart_count < count:  # noqa: ASYNC110 - polls a process
+                await asyncio.sleep(0.05)
+
+    async def received(self) -> int:
+        return (await self.probe.tally(Kind.REQUEST)).received
+
+    async def until_received(self, more_than: int) -> int:
+        """Return once the twins received more than that many readings."""
+        async with asyncio.timeout(BALANCED_WITHIN_S):
+            while True:
+                try:
+                    received = await self.received()
+                except MeterTwinError:
+                    received = 0  # the host is on its way back
+                if received > more_than:
+                    return received
+                await asyncio.sleep(0.1)
+
+    async def balance(self) -> tuple[Tally, Tally]:
+        """Stop the gateway, wait until all arrived, and return both ledgers."""
+        await self.site.supervisor.stop("gateway")
+        twins = recorder = Tally()
+        try:
+            async with asyncio.timeout(BALANCED_WITHIN_S):
+                while True:
+                    try:
+                        twins = await self.probe.tally(Kind.REQUEST)
+                        recorder = await self.probe.tally(Kind.HISTORY)
+                    except MeterTwinError:
+                        twins = recorder = Tally()
+                    if is_balanced(readings_of(twins, recorder)):
+                        return twins, recorder
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            pytest.fail(f"The ledger does not balance: twins {twins}, recorder {recorder}.")
+
+
+@pytest.fixture
+async def running_site(tmp_path: Path) -> AsyncIterator[RunningSite]:
+    options = DemoOptions(
+        meters_count=METERS_COUNT,
+        speed_ratio=SPEED_RATIO,
+        for_s=None,
+        api_port=free_port(),
+        security="high",
+        scenario=None,
+        state=tmp_path / "site",
+        seed=7,
+    )
+    state = fresh_state(options.state)
+    site = LocalSite(state, site_of(options), Supervisor(), lambda _what: None)
+    try:
+        await site.start()
+        seed = seed_path(state.bus_seeds, Role.CLIENT)
+        bus = await connect(site.settings.bus_url, seed, "test")
+        probe = Probe(bus, site_clock(site.settings), site.settings.groups)
+        await _until_in_step(probe)
+        yield RunningSite(site, bus, probe)
+        await bus.close()
+    finally:
+        await site.stop()
+
+
+async def _until_in_step(probe: Probe) -> None:
+    async with asyncio.timeout(IN_STEP_WITHIN_S):
+        while True:
+            facts = await probe.in_step()
+            if facts.in_step == facts.twins > 0:
+                return
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("name", ["gateway", "twin-host", "recorder", "bus", "simulate", "api"])
+async def test_a_process_killed_under_load_loses_and_doubles_nothing(
+    running_site: RunningSite,
+    name: str,
+) -> None:
+    before = await running_site.received()
+    for count in (1, 2):
+        running_site.kill(name)
+        await running_site.until_restarted(name, count)
+        before = await running_site.until_received(before + 1_000)
+    twins, recorder = await running_site.balance()
+    assert is_balanced(readings_of(twins, recorder))
+    await running_site.site.supervisor.stop("recorder")  # a store has one owner
+    assert _rows_and_keys(running_site) == (recorder.taken, recorder.taken)
+
+
+async def test_a_recorder_that_stands_still_catches_up(
+    running_site: RunningSite,
+) -> None:
+    running_site.freeze("recorder", is_frozen=True)
+    before = await running_site.received()
+    await running_site.until_received(before + 10_000)
+    running_site.freeze("recorder", is_frozen=False)
+    twins, recorder = await running_site.balance()
+    assert is_balanced(readings_of(twins, recorder))
+
+
+def _rows_and_keys(running_site: RunningSite) -> tuple[int, int]:
+    """Return rows and distinct (meter, register, captured_at) of the store, its owner ended."""
+    path = str(running_site.site.state.history_file)
+    with duckdb.connect(path, read_only=True) as store:
+        rows = store.execute("SELECT count(*) FROM readings").fetchone()
+        keys = store.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT meter_id, register_id, captured_at_us "
+            "FROM readings)"
+        ).fetchone()
+    assert rows is not None
+    assert keys is not None
+    return rows[0], keys[0]
