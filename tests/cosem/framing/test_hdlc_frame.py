@@ -184,6 +184,15 @@ def test_what_is_agreed_on_is_what_both_can() -> None:
     assert server.agreed_with(client) == HdlcParameters(700, 256, 3, 2)
 
 
+def test_a_wrong_header_check_is_refused_even_under_a_right_frame_check() -> None:
+    broken = bytearray(UA[1:-1])
+    broken[6] ^= 0x01  # the header check stands behind format, addresses and control
+    broken[-2:] = frame_check(bytes(broken[:-2]))
+
+    with pytest.raises(FrameError, match="header check sequence"):
+        decode_frame(bytes(broken))
+
+
 def test_a_frame_too_long_for_its_length_field_is_refused() -> None:
     frame = HdlcFrame(HdlcAddress.server(1), HdlcAddress.client(16), 0x10, bytes(2040))
 

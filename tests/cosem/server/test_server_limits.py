@@ -1,6 +1,7 @@
 """What a meter does not answer, and that nothing harms it."""
 
 from collections.abc import Callable
+from enum import IntEnum
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from metertwin.cosem.apdu.decode import decode_apdu
 from metertwin.cosem.apdu.descriptors import (
     AttributeDescriptor,
     ByEntry,
+    SelectedAttribute,
 )
 from metertwin.cosem.apdu.enumerations import (
     Conformance,
@@ -55,6 +57,17 @@ def test_a_long_answer_without_block_transfer_is_refused(associate: Associate) -
     with pytest.raises(ServiceError) as refused:
         ask(server, client.get(PROFILE))
     assert refused.value.result is DataAccessResult.OTHER_REASON
+
+
+def test_a_list_of_thousands_of_profiles_is_cut_off_and_says_so(associate: Associate) -> None:
+    server, client = associate()
+
+    results = ask(server, client.get_list([SelectedAttribute(PROFILE)] * 2000))
+
+    # A profile has 96 rows of 23 octets, 2 of head and 1 of choice: 1,898 are the first above 4 MiB.
+    refused = [number for number, result in enumerate(results) if isinstance(result, IntEnum)]
+    assert refused == list(range(1898, 2000))
+    assert results[-1] is DataAccessResult.OTHER_REASON
 
 
 def test_an_unconfirmed_set_is_done_and_not_answered(meter: Meter, associate: Associate) -> None:

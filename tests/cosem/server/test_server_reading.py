@@ -253,7 +253,7 @@ def test_no_block_exceeds_what_the_client_takes(associate: Associate) -> None:
             break
         answer = server.handle(GetRequestNext(0xC1, block.block_number).encode())
 
-    # 3 octets of array head and 96 rows of 23: 2,211 octets in blocks of 188
+    # 2 octets of array head and 96 rows of 23: 2,210 octets in blocks of 188
     assert max(lengths) <= 200
     assert len(lengths) == 12
 

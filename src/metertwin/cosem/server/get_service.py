@@ -1,5 +1,7 @@
 """GET: reads one attribute or a list, whole or in blocks."""
 
+from collections.abc import Sequence
+
 from metertwin.cosem.apdu.descriptors import SelectedAttribute, Selection
 from metertwin.cosem.apdu.enumerations import ApduTag, Conformance, DataAccessResult
 from metertwin.cosem.apdu.get_request import (
@@ -16,7 +18,7 @@ from metertwin.cosem.data import encode, int8, structure, uint16
 from metertwin.cosem.errors import CosemError
 from metertwin.cosem.server.refusals import NOT_SUPPORTED, access_result
 from metertwin.cosem.server.session import Session
-from metertwin.cosem.server.transfer import Outgoing
+from metertwin.cosem.server.transfer import OUTGOING_OCTETS_MAX, Outgoing
 
 _NORMAL = bytes((ApduTag.GET_RESPONSE, 1))
 _WITH_LIST = bytes((ApduTag.GET_RESPONSE, 3))
@@ -44,7 +46,7 @@ def answer_get(session: Session[S], request: GetRequest) -> bytes:
             session.drop_transfers()
             if not session.has(Conformance.MULTIPLE_REFERENCES):
                 return NOT_SUPPORTED
-            results = sequence_of([_result(session, wanted) for wanted in attributes])
+            results = sequence_of(_results(session, attributes))
             if len(results) + 3 <= session.apdu_octets_max:
                 return _WITH_LIST + bytes((invoke,)) + results
             return _first_block(session, invoke, results)
@@ -80,6 +82,19 @@ def read(
             return view.refusal(descriptor)
         value = found if isinstance(found, bytes) else found(state)
     return value if isinstance(value, bytes) else encode(value)
+
+
+def _results(session: Session[S], attributes: Sequence[SelectedAttribute]) -> list[bytes]:
+    results: list[bytes] = []
+    total_count = 0
+    for wanted in attributes:
+        # A list of 6,000 load profiles fits one request; its answer must not fill the memory.
+        if total_count > OUTGOING_OCTETS_MAX:
+            results.append(_REFUSED + bytes((DataAccessResult.OTHER_REASON,)))
+            continue
+        results.append(_result(session, wanted))
+        total_count += len(results[-1])
+    return results
 
 
 def _result(session: Session[S], wanted: SelectedAttribute) -> bytes:

@@ -9,6 +9,7 @@ from metertwin.cosem.apdu.reader import Reader
 from metertwin.cosem.data import Data, decode_all
 
 INCOMING_OCTETS_MAX = 4 << 20
+OUTGOING_OCTETS_MAX = 4 << 20
 
 
 class Outgoing:
