@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from metertwin.cosem.data import Data, Tag
 from metertwin.cosem.security import KeyRing
+
+# A deadline would make a busy machine fail a law that holds.
+settings.register_profile("cosem", deadline=None)
+settings.load_profile("cosem")
 
 _GOLDEN = Path(__file__).parent / "golden"
 _RANGES = {

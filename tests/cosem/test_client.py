@@ -10,7 +10,7 @@ from metertwin.cosem.apdu.association_request import Aarq
 from metertwin.cosem.apdu.decode import decode_apdu
 from metertwin.cosem.apdu.descriptors import AttributeDescriptor, MethodDescriptor
 from metertwin.cosem.apdu.enumerations import Conformance, DataAccessResult, Mechanism
-from metertwin.cosem.apdu.get_response import GetResponseNormal
+from metertwin.cosem.apdu.get_response import GetResponseNormal, GetResponseWithDatablock
 from metertwin.cosem.apdu.initiate import InitiateResponse
 from metertwin.cosem.apdu.notification import DataNotification, is_push
 from metertwin.cosem.channel import Channel
@@ -284,6 +284,24 @@ def test_settings_that_cannot_work_are_refused(green_book_keys: KeyRing) -> None
         ClientAssociation(ClientSettings(Mechanism.HLS_SHA256))
     with pytest.raises(InvalidInputError, match="give a channel"):
         ClientAssociation(ClientSettings(Mechanism.HLS_GMAC))
+    with pytest.raises(InvalidInputError, match="A key has 5 octets"):
+        ClientAssociation(
+            ClientSettings(is_ciphered=True, dedicated_key=b"short"),
+            Channel(green_book_keys, CLIENT),
+        )
+
+
+def test_an_exchange_whose_next_request_cannot_be_sealed_is_over(
+    green_book_keys: KeyRing,
+) -> None:
+    association, meter = _ciphered(green_book_keys)
+    exchange = association.get(ENERGY)
+    assert association.channel is not None
+    association.channel.next_counter = 2**32
+    block = GetResponseWithDatablock(0xC1, is_last=False, block_number=1, result=b"\x06")
+    with pytest.raises(SecurityError, match="Renew the keys"):
+        exchange.feed(meter.seal(block.encode()))
+    assert exchange.is_done
 
 
 def test_any_answer_ends_in_a_result_a_request_or_a_cosem_error(

@@ -81,7 +81,7 @@ class Channel:
         Raises:
             InvalidInputError: The key has another length than the suite's.
         """
-        self.dedicated = KeyRing(key, self.keys.authentication_key, self.keys.suite)
+        self.dedicated = self.keys.with_encryption_key(key)
         self.next_dedicated_counter = 0
         self.dedicated_gate = CounterGate()
 

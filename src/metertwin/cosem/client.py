@@ -105,6 +105,8 @@ class ClientAssociation:
         needs_channel = settings.is_ciphered or settings.mechanism is Mechanism.HLS_GMAC
         if needs_channel and channel is None:
             raise InvalidInputError("Ciphering and HLS_GMAC need keys and titles: give a channel.")
+        if settings.dedicated_key is not None and channel is not None:
+            channel.keys.with_encryption_key(settings.dedicated_key)  # refuses another length
         self.settings = settings
         self.channel = channel
         self.conformance = Conformance.NONE

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Generator
 from typing import Generic, TypeAlias, TypeVar
 
+from metertwin.core.errors import MeterTwinError
 from metertwin.cosem.apdu.decode import Apdu
-from metertwin.cosem.errors import CosemError, ProtocolError
+from metertwin.cosem.errors import ProtocolError
 
 T = TypeVar("T")
 
@@ -45,16 +46,15 @@ class Exchange(Generic[T]):
         if self._is_done:
             raise ProtocolError("The exchange is over; this answer belongs to no question.")
         try:
-            following = self._steps.send(self._decode(octets))
+            return self._encode(self._steps.send(self._decode(octets)))
         except StopIteration as stop:
             self._is_done = True
             self._outcome = (stop.value,)
             return None
-        except CosemError:
+        except MeterTwinError:
             self._is_done = True
             self._steps.close()
             raise
-        return self._encode(following)
 
     @property
     def is_done(self) -> bool:

@@ -105,6 +105,14 @@ class KeyRing:
                     key_octets=len(key),
                 )
 
+    def with_encryption_key(self, key: bytes) -> "KeyRing":
+        """Return the same keys but for the encryption key, as for a dedicated one.
+
+        Raises:
+            InvalidInputError: The key has another length than the suite's.
+        """
+        return KeyRing(key, self.authentication_key, self.suite)
+
 
 class Opened(NamedTuple):
     """What ciphered content held."""
@@ -138,9 +146,7 @@ def protect(
     start = octet + vector[SYSTEM_TITLE_OCTETS:]
     associated = octet + keys.authentication_key
     if control.is_encrypted:
-        text, tag = _seal(
-            keys.encryption_key, vector, plaintext, associated if control.is_authenticated else b""
-        )
+        text, tag = _seal(keys.encryption_key, vector, plaintext, associated)
         return start + text + (tag if control.is_authenticated else b"")
     if control.is_authenticated:
         tag = _seal(keys.encryption_key, vector, b"", associated + plaintext)[1]
