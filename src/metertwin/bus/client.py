@@ -38,6 +38,21 @@ class RawClient(Client):
         if not self.is_closed:
             await subscription.unsubscribe()
 
+    async def settle(self) -> None:
+        """Return when the server has taken everything said before; refusals are known by then.
+
+        The library's own `flush` sends its ping ahead of what waits to be sent.
+
+        Raises:
+            nats.errors.Error: The server does not answer.
+        """
+        await self.send_waiting()
+        await self.rtt()
+
+    async def send_waiting(self) -> None:
+        """Return when everything said before was handed to the socket."""
+        await self._flush_pending(force_flush=True)
+
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
     ) -> None:

@@ -43,7 +43,8 @@ class Bus:
         name: Who connects, as the server's log shows it.
         url: Where the server is.
         disconnect_count: How often the connection was lost.
-        refused: Subject and sentence of each publish or subscribe the server refused.
+        refused: What the server refused: its reason by subject, in small letters as the library
+            hands them on.
     """
 
     nc: RawClient
@@ -52,6 +53,7 @@ class Bus:
     url: str
     disconnect_count: int = 0
     refused: dict[str, str] = field(default_factory=dict)
+    _is_beginning: bool = True  # until the first connection stands or has failed
     _is_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -67,7 +69,7 @@ class Bus:
         """Say what is still to be said, and leave."""
         self._is_up.clear()
         if self.nc.is_connected:
-            await self.nc._flush_pending(force_flush=True)  # noqa: SLF001 - flush() waits for a pong
+            await self.nc.send_waiting()
         await self.nc.close()
 
     async def say(self, subject: str, data: bytes) -> bool:
@@ -83,7 +85,7 @@ class Bus:
         try:
             await self.nc.publish(subject, data)
             if self.nc.pending_data_size > _MOST_WAITING_BYTES:
-                await self.nc._flush_pending(force_flush=True)  # noqa: SLF001 - see close()
+                await self.nc.send_waiting()
         except nats.errors.MaxPayloadError:
             raise InvalidInputError(
                 f"A message at {subject} has {len(data)} bytes; one carries {self.nc.max_payload}.",
@@ -95,8 +97,12 @@ class Bus:
 
     def refusal(self, subject: str) -> RefusedError | None:
         """Return the error to raise for a subject the server refused, if it did."""
-        sentence = self.refused.get(subject)
-        return RefusedError(sentence, subject=subject) if sentence else None
+        reason = self.refused.get(subject.lower())
+        if reason is None:
+            return None
+        return RefusedError(
+            f"{self.name} may not use {subject} on the bus: {reason}.", subject=subject
+        )
 
 
 async def connect(url: str, seed_file: Path, name: str, wait_s: float = 10.0) -> Bus:
@@ -121,6 +127,7 @@ async def connect(url: str, seed_file: Path, name: str, wait_s: float = 10.0) ->
         try:
             await client.connect(**_options(bus, seed_file))
         except (OSError, nats.errors.Error, TimeoutError) as error:
+            bus._is_beginning = False  # noqa: SLF001 - this module is its life
             await client.close()
             if "authorization" in str(error).lower():
                 raise RefusedError(
@@ -136,7 +143,8 @@ async def connect(url: str, seed_file: Path, name: str, wait_s: float = 10.0) ->
                 ) from error
             await asyncio.sleep(_FIRST_PAUSE_S)
             continue
-        bus._is_up.set()  # noqa: SLF001 - this module is its life
+        bus._is_beginning = False  # noqa: SLF001 - this module is its life
+        bus._is_up.set()  # noqa: SLF001
         return bus
 
 
@@ -170,12 +178,12 @@ def _on_error(bus: Bus) -> Callable[[Exception], Awaitable[None]]:
         if "permissions violation" in text.lower():
             # As in: Permissions Violation for Publish to "mt.g1.reading.m1"
             subject = text.split('"')[1] if text.count('"') >= 2 else text
-            bus.refused[subject] = f"{bus.name} may not do this on the bus: {text}."
+            bus.refused[subject] = text
             log.error("bus_refused", name=bus.name, subject=subject, reason=text)
         elif bus.is_connected:
             log.warning("bus_error", name=bus.name, reason=text or type(error).__name__)
-        elif not bus.disconnect_count:
-            raise error  # the first connection: `connect` decides what to do
+        elif bus._is_beginning:  # noqa: SLF001
+            raise error  # `connect` decides what to do
 
     return on_error
 

@@ -214,7 +214,7 @@ async def serve(
     service = Service(bus, handlers, max_concurrent)
     try:
         subscription = await bus.nc.subscribe(subject, queue, cb=service.on_message)
-        await bus.nc.rtt()  # a refusal comes before the answer to this
+        await bus.nc.settle()
     except nats.errors.Error as error:
         raise UnavailableError(
             f"The bus is away, {subject} is not served: {error}.", subject=subject

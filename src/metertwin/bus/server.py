@@ -191,7 +191,11 @@ class BusServer:
             self._child = subprocess.Popen(  # noqa: S603, ASYNC220 - our own file; takes 1 ms
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        await self._wait_until_ready(self._child)
+        try:
+            await self._wait_until_ready(self._child)
+        except BaseException:
+            await self.kill()
+            raise
 
     async def _wait_until_ready(self, child: subprocess.Popen[bytes]) -> None:
         give_up_s = time.monotonic() + _START_WITHIN_S

@@ -115,6 +115,7 @@ class StreamTail:
         try:
             async with asyncio.timeout_at(give_up_s):
                 while self._feed is None:
+                    self._check_open()
                     await self._bus.wait_connected()
                     await self._open()
         except TimeoutError:
@@ -133,10 +134,7 @@ class StreamTail:
                 stream=self._stream,
             ) from error
         except (nats.errors.Error, TimeoutError) as error:
-            if self._bus.nc.is_closed:
-                raise UnavailableError(
-                    f"The connection {self._bus.name} to the bus is closed.", stream=self._stream
-                ) from error
+            self._check_open()
             log.warning("stream_not_open", stream=self._stream, reason=str(error))
             await asyncio.sleep(_RETRY_PAUSE_S)
 
@@ -156,6 +154,12 @@ class StreamTail:
         feed = Feed(self._bus, self._stream, name, self._batch_count, info.num_pending or 0)
         await feed.open()
         return feed
+
+    def _check_open(self) -> None:
+        if self._bus.nc.is_closed:
+            raise UnavailableError(
+                f"The connection {self._bus.name} to the bus is closed.", stream=self._stream
+            )
 
     def _check_sequences(self, first_sequence: int, last_sequence: int) -> None:
         if self.last_sequence > last_sequence:
