@@ -64,7 +64,7 @@ def test_a_list_of_thousands_of_profiles_is_cut_off_and_says_so(associate: Assoc
 
     results = ask(server, client.get_list([SelectedAttribute(PROFILE)] * 2000))
 
-    # A profile has 96 rows of 23 octets, 2 of head and 1 of choice: 1,898 are the first above 4 MiB.
+    # A profile has 96 rows of 23 octets, 2 of head and 1 of choice: 1,898 are above 4 MiB.
     refused = [number for number, result in enumerate(results) if isinstance(result, IntEnum)]
     assert refused == list(range(1898, 2000))
     assert results[-1] is DataAccessResult.OTHER_REASON

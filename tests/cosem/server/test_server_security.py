@@ -144,6 +144,18 @@ def test_half_a_protection_is_refused_where_both_are_due(
     assert server.handle(client.get(ENERGY).request) == bytes.fromhex("d80101")
 
 
+@pytest.mark.parametrize("control", [0x00, 0x20])
+def test_a_stranger_cannot_lock_the_client_out_by_a_high_counter(
+    associate: Associate, control: int
+) -> None:
+    server, client = associate(CIPHERED, sap=MANAGEMENT_SAP, channel=Channel(KEYS, TITLE))
+    highest = bytes((control,)) + b"\xff\xff\xff\xff" + GetRequestNormal(0xC1, ENERGY).encode()
+
+    server.handle(bytes((0xC8, len(highest))) + highest)
+
+    assert ask(server, client.get(ENERGY)) == uint32(1_234_567)
+
+
 def test_services_wait_until_the_client_has_proved_itself(meter: Meter) -> None:
     server = ServerAssociation(meter, PLAIN_HLS_SAP)
     server.handle(ClientAssociation(HLS, Channel(KEYS, TITLE)).associate().request)

@@ -115,7 +115,10 @@ class CipherChannel:
                 raise SecurityError("The association has no dedicated key.")
             keys, gate = self._dedicated, self._dedicated_gate
         opened = unprotect(content, keys, self._client_title)
-        gate.admit(opened.invocation_counter)
+        if opened.control.is_authenticated:
+            # Only a checked counter moves the gate: by an unchecked one anybody could lock the
+            # client out.
+            gate.admit(opened.invocation_counter)
         return opened.plaintext, Style(is_general, dedicated, opened.control)
 
     def seal(self, plaintext: bytes, style: Style) -> bytes:
