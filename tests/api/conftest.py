@@ -1,0 +1,300 @@
+"""A real bus, small responders with real core types, and the real API over HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pyarrow as pa
+import pytest
+
+from metertwin.api.context import ApiSettings
+from metertwin.api.server import serve_api
+from metertwin.bus.connection import Bus, connect
+from metertwin.bus.credentials import Role
+from metertwin.bus.messages import Request
+from metertwin.bus.requests import Handler, Service, serve
+from metertwin.bus.server import BusServer
+from metertwin.bus.subjects import Kind, of_group
+from metertwin.core.clock import ManualClock, to_us
+from metertwin.core.command import CommandOutcome, CommandStatus
+from metertwin.core.errors import ConflictError, DeadlineError, NotFoundError, UnavailableError
+from metertwin.core.ids import CommandId, GroupId, MeterId, SiteId
+from metertwin.core.twin import (
+    AnswerSource,
+    LedgerLine,
+    ReportedValue,
+    TwinDocument,
+    TwinStatus,
+    TwinSummary,
+    UsageNow,
+)
+from metertwin.store.formats import JsonColumns
+from metertwin.store.series import SeriesLabel
+
+NOW = datetime(2026, 3, 29, 12, 0, tzinfo=UTC)
+
+
+def power(integer: int) -> ReportedValue:
+    return ReportedValue(
+        obis="1-0:1.7.0*255",
+        value=Decimal(integer),
+        unit="W",
+        integer=integer,
+        scaler=0,
+        period_s=0,
+        captured_at=NOW - timedelta(seconds=4),
+        received_at=NOW - timedelta(seconds=3),
+        age_s=4.0,
+        quality=0,
+        origin="measured",
+    )
+
+
+@dataclass
+class StreetHost:
+    """Answers as a twin host does, for the meters it is given; remembers commands by id."""
+
+    group: GroupId
+    meters: list[MeterId]
+    commands: dict[str, tuple[str, object]] = field(default_factory=dict)
+    asked: list[Request] = field(default_factory=list)
+
+    def handlers(self) -> dict[str, Handler]:
+        return {
+            "twin": self.twin,
+            "twins": self.twins,
+            "usage_now": self.usage_now,
+            "read_register": self.read_register,
+            "command": self.command,
+            "desired": self.desired,
+            "ledger": self.ledger,
+            "host": self.host,
+        }
+
+    def known(self, token: str) -> MeterId:
+        if token not in self.meters:
+            error = type("UnknownTwinError", (NotFoundError,), {"code": "not_found.twin"})
+            raise error(f"Group {self.group} has no twin of meter {token}.", meter=token)
+        return MeterId(token)
+
+    async def twin(self, _request: Request, token: str, _deadline_s: float) -> object:
+        meter = self.known(token)
+        return TwinDocument(
+            meter=meter,
+            group=self.group,
+            status=TwinStatus.IN_STEP,
+            epoch=7,
+            age_s=4.0,
+            answered_at=NOW,
+            reported={"1-0:1.7.0*255": power(512)},
+            ledger=LedgerLine(meter, 10, 10, 0, 0),
+        )
+
+    async def twins(self, request: Request, _token: str, _deadline_s: float) -> object:
+        wanted = request.arguments
+        found = [meter for meter in self.meters if wanted.get("search", "") in meter]
+        page = found[wanted["offset"] : wanted["offset"] + wanted["limit"]]
+        items = [
+            TwinSummary(
+                meter,
+                self.group,
+                TwinStatus.IN_STEP,
+                4.0,
+                512.0,
+                0.0,
+                230.4,
+                1_234_567.0,
+                is_connected=True,
+            )
+            for meter in page
+        ]
+        return {"total": len(found), "items": items}
+
+    async def usage_now(self, request: Request, token: str, _deadline_s: float) -> object:
+        self.asked.append(request)
+        meter = self.known(token)
+        return UsageNow(meter, NOW, AnswerSource.TWIN, power(512), None, None, None)
+
+    async def read_register(self, request: Request, token: str, deadline_s: float) -> object:
+        self.asked.append(request)
+        if request.max_age_s == 0:
+            raise DeadlineError(f"Meter {token} did not answer within {deadline_s:g} s.")
+        raise UnavailableError(f"Meter {token} is silent.")
+
+    async def command(self, request: Request, token: str, _deadline_s: float) -> object:
+        wanted = request.arguments
+        meter = self.known(token)
+        what = (token, wanted["kind"])
+        if self.commands.setdefault(wanted["id"], what) != what:
+            raise ConflictError(f"Command id {wanted['id']} already stands for another command.")
+        refused = wanted["kind"] == "disconnect" and token.endswith("9")
+        return CommandOutcome(
+            CommandId(wanted["id"]),
+            meter,
+            CommandStatus.REFUSED if refused else CommandStatus.ACCEPTED,
+            NOW,
+            "The meter is protected." if refused else "",
+        )
+
+    async def desired(self, request: Request, token: str, _deadline_s: float) -> object:
+        self.known(token)
+        return {"version": 3, "desired": request.arguments["changes"]}
+
+    async def ledger(self, _request: Request, _token: str, _deadline_s: float) -> object:
+        return [LedgerLine(meter, 10, 10, 1, 0) for meter in self.meters]
+
+    async def host(self, _request: Request, _token: str, _deadline_s: float) -> object:
+        return {"host": "street", "epoch": 7, "twins": len(self.meters)}
+
+
+@dataclass
+class StreetRecorder:
+    """Answers as a recorder does: one reading short of what the twins have, for the last meter."""
+
+    meters: list[MeterId]
+    asked: list[Request] = field(default_factory=list)
+
+    def handlers(self) -> dict[str, Handler]:
+        return {
+            "range": self.range,
+            "resample": self.range,
+            "registers": self.registers,
+            "events": self.events,
+            "ledger": self.ledger,
+            "commands": self.commands,
+            "host": self.host,
+        }
+
+    async def range(self, request: Request, token: str, _deadline_s: float) -> bytes:
+        self.asked.append(request)
+        table = pa.table(
+            {
+                "captured_at_us": pa.array([1_774_785_600_000_000, 1_774_786_500_000_000]),
+                "integer": pa.array([2304, 2311], pa.int64()),
+                "quality": pa.array([0, 8], pa.uint8()),
+                "origin": pa.array([0, 3], pa.uint8()),
+            }
+        )
+        label = SeriesLabel(token, request.arguments["obis"], "V", -1, 0)
+        labelled = label.write_to(table)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, labelled.schema) as writer:
+            writer.write_table(labelled)
+        octets: bytes = sink.getvalue().to_pybytes()
+        return octets
+
+    async def registers(self, _request: Request, _token: str, _deadline_s: float) -> object:
+        return JsonColumns({"obis": ["1-0:32.7.0*255"], "unit": ["V"], "first_us": [0]})
+
+    async def events(self, request: Request, token: str, _deadline_s: float) -> object:
+        self.asked.append(request)
+        return JsonColumns(
+            {"meter": [token], "code": [2], "name": ["power_up"], "captured_at_us": [to_us(NOW)]}
+        )
+
+    async def ledger(self, _request: Request, _token: str, _deadline_s: float) -> object:
+        lines = [LedgerLine(meter, 10, 10, 0, 0) for meter in self.meters]
+        lines[-1] = LedgerLine(self.meters[-1], 9, 8, 0, 1)
+        return lines
+
+    async def commands(self, _request: Request, _token: str, _deadline_s: float) -> object:
+        now_us = to_us(NOW)
+        return JsonColumns(
+            {
+                "id": ["old-command", "old-command", "other"],
+                "meter": ["m-00001", "m-00001", "m-00002"],
+                "kind": ["reconnect", "reconnect", "disconnect"],
+                "arguments": ["{}", "{}", "{}"],
+                "issued_by": ["api", "api", "api"],
+                "issued_at_us": [now_us, now_us, now_us],
+                "expires_at_us": [now_us, now_us, now_us],
+                "status": ["effected", "accepted", None],
+                "at_us": [now_us + 1, now_us, None],
+                "reason": ["", "", None],
+            }
+        )
+
+    async def host(self, _request: Request, _token: str, _deadline_s: float) -> object:
+        return {}
+
+
+@dataclass
+class Site:
+    """A site under test.
+
+    Attributes:
+        http: A client that sends the token.
+        anonymous: A client that sends none.
+        twin_host: The responders' own connection; may publish states, events and outcomes.
+    """
+
+    http: httpx.AsyncClient
+    anonymous: httpx.AsyncClient
+    token: str
+    port: int
+    clock: ManualClock
+    twin_host: Bus
+    hosts: dict[str, StreetHost]
+    recorder: StreetRecorder
+    services: list[Service]
+    server: BusServer
+    stop: asyncio.Event
+
+
+def street(group: str, first: int) -> StreetHost:
+    meters = [MeterId(f"m-{number:05}") for number in range(first, first + 10)]
+    return StreetHost(GroupId(group), meters)
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    server = BusServer(tmp_path / "bus", tmp_path / "secrets" / "bus")
+    await server.start()
+    twin_host = await connect(server.url, server.seed(Role.TWIN_HOST), "twin-host")
+    recording = await connect(server.url, server.seed(Role.RECORDER), "recorder")
+    api = await connect(server.url, server.seed(Role.API), "api")
+    hosts = {"g1": street("g1", 0), "g2": street("g2", 10)}
+    recorder = StreetRecorder(hosts["g1"].meters)
+    services = [
+        await serve(twin_host, of_group(GroupId(name), Kind.REQUEST), "hosts", host.handlers())
+        for name, host in hosts.items()
+    ]
+    services += [
+        await serve(recording, of_group(GroupId(name), Kind.HISTORY), "rec", recorder.handlers())
+        for name in hosts
+    ]
+    clock, stop = ManualClock(NOW), asyncio.Event()
+    listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    settings = ApiSettings(
+        site=SiteId("test"),
+        groups=(GroupId("g1"), GroupId("g2")),
+        token_file=tmp_path / "secrets" / "api.token",
+        port=0,
+    )
+    serving = asyncio.create_task(serve_api(settings, api, clock, stop, listening.set_result))
+    both: set[asyncio.Future[object]] = {serving, listening}  # type: ignore[arg-type]  # invariant
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        await serving  # raises why
+    port = await listening
+    token = settings.token_file.read_text().strip()
+    url = f"http://127.0.0.1:{port}"
+    bearer = {"authorization": f"Bearer {token}"}
+    async with (
+        httpx.AsyncClient(base_url=url, headers=bearer, trust_env=False, timeout=10) as http,
+        httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as anonymous,
+    ):
+        yield Site(
+            http, anonymous, token, port, clock, twin_host, hosts, recorder, services, server, stop
+        )
+    stop.set()
+    await serving
+    for service in services:
+        await service.stop()
+    for bus in (twin_host, recording, api):
+        await bus.close()
+    await server.stop()
