@@ -14,7 +14,7 @@ from metertwin.fleet.state import StateDirectory
 
 # A directory without this file was not made by the demonstration and is never cleared by it.
 MARKER = ".metertwin-demo"
-POLLS_PER_PERIOD_S = 5.0  # of this machine: often enough to watch, whatever the speed
+POLL_EVERY_S = 5.0  # of this machine: often enough to watch, whatever the speed
 METERS_MAX_COUNT = 50_000
 SPEED_MAX_RATIO = 10_000.0
 
@@ -59,7 +59,7 @@ def site_of(options: DemoOptions) -> SiteSettings:
         site=SiteId("demo"),
         bus_url=f"nats://127.0.0.1:{free_port()}",
         groups=(),
-        poll_s=POLLS_PER_PERIOD_S * options.speed_ratio,
+        poll_s=POLL_EVERY_S * options.speed_ratio,
         api_port=options.api_port,
         clock=ClockSettings(
             origin=datetime.now(UTC).replace(microsecond=0),

@@ -1,0 +1,74 @@
+"""How commands show things to people: tables, ages, JSON."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+console = Console()
+_STATUS_STYLES = {
+    "in_step": "green",
+    "up": "green",
+    "yes": "green",
+    "effected": "green",
+    "accepted": "cyan",
+    "stale": "yellow",
+    "waiting": "yellow",
+    "down": "red",
+    "no": "red",
+    "failed": "red",
+    "refused": "red",
+    "expired": "red",
+}
+
+
+def print_json(value: object) -> None:
+    """Print a value as indented JSON."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def print_json_line(value: object) -> None:
+    """Print a value as one line of JSON, at once, for a reader at the other end of a pipe."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table; numbers stand right, known states have their colour."""
+    result = Table(title=title, title_justify="left", header_style="bold")
+    kept = [list(row) for row in rows]
+    for column, heading in enumerate(headings):
+        numeric = any(isinstance(row[column], int | float) for row in kept)
+        result.add_column(heading, justify="right" if numeric else "left")
+    for row in kept:
+        result.add_row(*(_cell(value) for value in row))
+    return result
+
+
+def age(age_s: float | None) -> str:
+    """Return an age for people.
+
+    Example:
+        >>> age(4.2), age(300), age(7500.0), age(None)
+        ('4 s', '5 min', '2 h 05 min', '-')
+    """
+    if age_s is None:
+        return "-"
+    if age_s < 120:
+        return f"{age_s:.0f} s"
+    minutes = int(age_s // 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _cell(value: object) -> Text:
+    if value is None:
+        return Text("-", style="dim")
+    if isinstance(value, bool):
+        return _cell("yes" if value else "no")
+    if isinstance(value, float):
+        return Text(f"{value:,.1f}")
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return Text(text, style=_STATUS_STYLES.get(text, ""))
