@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metertwin.core.errors import InvalidInputError
 from metertwin.cosem.classes.profile import RowSelection
 from metertwin.cosem.classes.rows import Column, date_times, encode_rows
 from metertwin.cosem.data import Data, Tag, array, decode_all, octets, structure, uint32
 from metertwin.cosem.datetime import decode_datetime, encode_datetime
+from metertwin.cosem.errors import EncodeError
 
 _SECONDS = st.integers(0, int(datetime(2099, 12, 31, tzinfo=UTC).timestamp()))
 
@@ -67,7 +67,7 @@ def test_rows_are_those_of_the_one_by_one_codec(rows: list[tuple[int, int]]) -> 
     ],
 )
 def test_a_column_that_cannot_be_sent_is_refused(column: Column, message: str) -> None:
-    with pytest.raises(InvalidInputError, match=message):
+    with pytest.raises(EncodeError, match=message):
         encode_rows([Column(Tag.UINT8, np.array([1])), column])
 
 

@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from metertwin.core.errors import InvalidInputError
 from metertwin.cosem.data import Tag
+from metertwin.cosem.errors import EncodeError
 from metertwin.cosem.lengths import encode_length
 
 Octets: TypeAlias = npt.NDArray[np.uint8]
@@ -84,13 +84,13 @@ def encode_rows(columns: Sequence[Column]) -> bytes:
     """Return the A-XDR octets of an array of structures, one structure a row.
 
     Raises:
-        InvalidInputError: A column has another type or row count, or a value does not fit its type.
+        EncodeError: A column has another type or row count, or a value does not fit its type.
     """
     row_count = len(columns[0].values) if columns else 0
     parts: list[Octets] = [_constant(bytes((Tag.STRUCTURE, len(columns))), row_count)]
     for column in columns:
         if len(column.values) != row_count:
-            raise InvalidInputError(
+            raise EncodeError(
                 f"A profile column has {len(column.values)} rows, the first has {row_count}.",
                 row_count=row_count,
             )
@@ -106,7 +106,7 @@ def _column_octets(column: Column) -> list[Octets]:
         return [_constant(head, row_count), values.astype(np.uint8, copy=False)]
     layout = _LAYOUTS.get(column.tag)
     if layout is None or not np.issubdtype(values.dtype, np.integer):
-        raise InvalidInputError(
+        raise EncodeError(
             f"A column of {column.tag.name} with {values.dtype} cannot be encoded by rows; "
             "integers, enums and octet strings can.",
             tag=column.tag.name,
@@ -114,7 +114,7 @@ def _column_octets(column: Column) -> list[Octets]:
     packed = values.astype(layout)
     # A cast wraps silently; a meter reading must not.
     if not np.array_equal(packed, values):
-        raise InvalidInputError(
+        raise EncodeError(
             f"A value of the column does not fit {column.tag.name}; choose a wider type.",
             tag=column.tag.name,
         )
