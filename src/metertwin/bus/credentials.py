@@ -20,6 +20,8 @@ from metertwin.bus.subjects import (
     EVENT_STREAM,
     OWNERS_BUCKET,
     READING_STREAM,
+    ROOT,
+    WHOLE_GROUP,
     Kind,
     all_groups,
 )
@@ -119,7 +121,12 @@ PERMISSIONS: dict[Role, Permissions] = {
         subscribe=_said(Kind.HISTORY),
     ),
     Role.API: Permissions(
-        publish=(*_said(Kind.REQUEST, Kind.HISTORY), *_reads_bucket(OWNERS_BUCKET)),
+        publish=(
+            *_said(Kind.REQUEST, Kind.HISTORY),
+            # How a gateway is doing; never a meter through it: that is the twin host's to decide.
+            f"{ROOT}.*.{Kind.READ}.{WHOLE_GROUP}",
+            *_reads_bucket(OWNERS_BUCKET),
+        ),
         subscribe=_said(Kind.STATE, Kind.EVENT, Kind.OUTCOME, Kind.OUTPUT),
     ),
     Role.CLIENT: Permissions(
