@@ -21,13 +21,15 @@ class RawClient(Client):
         super().__init__()
         self._raw_listeners: dict[int, RawListener] = {}
 
-    async def subscribe_raw(self, subject: str, listener: RawListener) -> Subscription:
+    async def subscribe_raw(
+        self, subject: str, listener: RawListener, queue: str = ""
+    ) -> Subscription:
         """Subscribe; each message is handed to the listener while it is being read.
 
         Raises:
             nats.errors.Error: The connection is closed.
         """
-        subscription = await self.subscribe(subject)
+        subscription = await self.subscribe(subject, queue)
         # The library keeps no public way from a subscription to its number.
         self._raw_listeners[subscription._id] = listener  # noqa: SLF001
         return subscription

@@ -20,6 +20,7 @@ from nats.js import JetStreamContext
 
 from metertwin.bus.client import RawClient
 from metertwin.bus.credentials import inbox_prefix, public_key
+from metertwin.bus.replies import Replies
 from metertwin.core.errors import InvalidInputError, RefusedError, UnavailableError
 
 _CONNECT_TIMEOUT_S = 2
@@ -42,17 +43,22 @@ class Bus:
         js: Its JetStream context, for streams and buckets.
         name: Who connects, as the server's log shows it.
         url: Where the server is.
+        replies: Answers to what is asked over it; `requests.ask` asks.
         disconnect_count: How often the connection was lost.
         refused: What the server refused: its reason by subject, in small letters as the library
             hands them on.
+        on_lost: Called when the connection is lost.
     """
 
     nc: RawClient
     js: JetStreamContext
     name: str
     url: str
+    replies: Replies
     disconnect_count: int = 0
     refused: dict[str, str] = field(default_factory=dict)
+    on_lost: set[Callable[[], None]] = field(default_factory=set)
+    _is_closing: bool = False
     _is_beginning: bool = True  # until the first connection stands or has failed
     _is_up: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -67,6 +73,7 @@ class Bus:
 
     async def close(self) -> None:
         """Say what is still to be said, and leave."""
+        self._is_closing = True
         self._is_up.clear()
         if self.nc.is_connected:
             await self.nc.send_waiting()
@@ -123,7 +130,8 @@ async def connect(url: str, seed_file: Path, name: str, wait_s: float = 10.0) ->
     give_up_s = time.monotonic() + wait_s
     while True:
         client = RawClient()
-        bus = Bus(client, client.jetstream(timeout=_JETSTREAM_TIMEOUT_S), name, url)
+        stream_context = client.jetstream(timeout=_JETSTREAM_TIMEOUT_S)
+        bus = Bus(client, stream_context, name, url, Replies(client))
         try:
             await client.connect(**_options(bus, seed_file))
         except (OSError, nats.errors.Error, TimeoutError) as error:
@@ -145,6 +153,7 @@ async def connect(url: str, seed_file: Path, name: str, wait_s: float = 10.0) ->
             continue
         bus._is_beginning = False  # noqa: SLF001 - this module is its life
         bus._is_up.set()  # noqa: SLF001
+        await bus.replies.open()
         return bus
 
 
@@ -190,13 +199,16 @@ def _on_error(bus: Bus) -> Callable[[Exception], Awaitable[None]]:
 
 def _on_disconnect(bus: Bus) -> Callable[[], Awaitable[None]]:
     async def on_disconnect() -> None:
-        if not bus.is_connected:
-            return  # we closed it
+        if bus._is_closing:  # noqa: SLF001 - this module is its life
+            return
         bus.disconnect_count += 1
-        bus._is_up.clear()  # noqa: SLF001 - this module is its life
+        bus._is_up.clear()  # noqa: SLF001
         # See the module's docstring; the library has no public way to drop them.
         bus.nc._pending.clear()  # noqa: SLF001
         bus.nc._pending_data_size = 0  # noqa: SLF001
+        bus.replies.fail_all(nats.errors.StaleConnectionError())
+        for listener in tuple(bus.on_lost):
+            listener()
         log.warning("bus_lost", name=bus.name, url=bus.url)
 
     return on_disconnect

@@ -84,10 +84,12 @@ class Feed:
 
     async def open(self) -> None:
         """Begin to listen."""
+        self._bus.on_lost.add(self._has_news.set)
         self._subscription = await self._bus.nc.subscribe_raw(self._inbox, self._on_message)
 
     async def close(self) -> None:
         """Stop listening; the server forgets the consumer by itself."""
+        self._bus.on_lost.discard(self._has_news.set)
         if self._subscription is not None:
             await self._bus.nc.unsubscribe_raw(self._subscription)
         self._subscription = None

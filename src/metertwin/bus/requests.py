@@ -9,13 +9,13 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import nats.errors
 import structlog
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from metertwin.bus.client import header_fields
 from metertwin.bus.connection import Bus
 from metertwin.bus.messages import (
     Problem,
@@ -73,12 +73,12 @@ async def ask(
     """
     headers = {DEADLINE_HEADER: str(max(math.floor(deadline_s * 1000), 1))}
     try:
-        message = await bus.nc.request(subject, encode(request), deadline_s, headers=headers)
+        answer = await bus.replies.ask(subject, encode(request), headers, deadline_s)
     except nats.errors.NoRespondersError:
         raise UnavailableError(
             f"Nobody answers at {subject}: the part that hosts it is not running.", subject=subject
         ) from None
-    except nats.errors.TimeoutError:
+    except TimeoutError:
         if refusal := bus.refusal(subject):
             raise refusal from None
         raise DeadlineError(
@@ -93,9 +93,16 @@ async def ask(
         ) from None
     except nats.errors.Error as error:
         raise UnavailableError(
-            f"The bus is away, {request.name} at {subject} was not asked: {error}.", subject=subject
+            f"The bus is away, {request.name} at {subject} has no answer: {error}.", subject=subject
         ) from error
-    return decode_answer(message.data, reply_type)
+    return decode_answer(answer, reply_type)
+
+
+class _Message(NamedTuple):
+    subject: str
+    reply: str
+    data: bytes
+    deadline_s: float
 
 
 @dataclass(slots=True)
@@ -116,21 +123,24 @@ class Service:
     async def stop(self) -> None:
         """Take no more requests and finish those begun."""
         for subscription in self._subscriptions:
-            if not self.bus.nc.is_closed:
-                await subscription.unsubscribe()
+            await self.bus.nc.unsubscribe_raw(subscription)
         self._subscriptions.clear()
         await asyncio.gather(*self._tasks)
 
-    async def on_message(self, message: Msg) -> None:
+    def on_message(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         """Begin to answer one message."""
-        if len(self._tasks) >= self.max_concurrent:
-            await self._send(message.reply, encode_problem(problem_of(self._busy())))
-            return
-        task = asyncio.create_task(self._answer(message))
+        if not reply:
+            return  # nobody waits
+        message = _Message(subject.decode(), reply.decode(), data, _deadline_s(headers))
+        is_busy = len(self._tasks) >= self.max_concurrent
+        task = asyncio.create_task(self._turn_away(message) if is_busy else self._answer(message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, message: Msg) -> None:
+    async def _turn_away(self, message: _Message) -> None:
+        await self._send(message.reply, encode_problem(problem_of(self._busy())))
+
+    async def _answer(self, message: _Message) -> None:
         try:
             answer = encode_answer(await self._handle(message))
         except MeterTwinError as error:
@@ -142,7 +152,7 @@ class Service:
             )
         await self._send(message.reply, answer)
 
-    async def _handle(self, message: Msg) -> object:
+    async def _handle(self, message: _Message) -> object:
         request = decode_request(message.data)
         handler = self.handlers.get(request.name)
         if handler is None:
@@ -151,7 +161,7 @@ class Service:
                 f"{', '.join(sorted(self.handlers))}.",
                 name=request.name[:64],
             )
-        deadline_s = _deadline_s(message)
+        deadline_s = message.deadline_s
         try:
             async with asyncio.timeout(deadline_s) as limit:
                 return await handler(request, message.subject.rpartition(".")[2], deadline_s)
@@ -165,8 +175,6 @@ class Service:
             ) from None
 
     async def _send(self, reply: str, answer: bytes) -> None:
-        if not reply:
-            return  # nobody waits
         try:
             if len(answer) > self.bus.nc.max_payload:
                 answer = encode_problem(problem_of(self._too_large(len(answer))))
@@ -213,7 +221,7 @@ async def serve(
     """
     service = Service(bus, handlers, max_concurrent)
     try:
-        subscription = await bus.nc.subscribe(subject, queue, cb=service.on_message)
+        subscription = await bus.nc.subscribe_raw(subject, service.on_message, queue)
         await bus.nc.settle()
     except nats.errors.Error as error:
         raise UnavailableError(
@@ -225,8 +233,8 @@ async def serve(
     return service
 
 
-def _deadline_s(message: Msg) -> float:
-    text = (message.headers or {}).get(DEADLINE_HEADER, "")
+def _deadline_s(headers: bytes | None) -> float:
+    text = header_fields(headers).get(DEADLINE_HEADER, "")
     try:
         return min(int(text) / 1000, LONGEST_DEADLINE_S)
     except ValueError:
