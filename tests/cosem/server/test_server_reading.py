@@ -241,8 +241,15 @@ def test_a_long_profile_arrives_whole_in_blocks_of_any_size(
     assert len(in_blocks.elements()) == 96
 
 
-def test_no_block_exceeds_what_the_client_takes(associate: Associate) -> None:
-    server, _ = associate(ClientSettings(max_pdu_octets=200))
+@pytest.mark.parametrize(
+    ("max_pdu_octets", "block_count"),
+    # 2 octets of array head and 96 rows of 23: 2,210 octets in blocks of the PDU less 12
+    [(64, 43), (200, 12), (1000, 3)],
+)
+def test_no_block_exceeds_what_the_client_takes(
+    associate: Associate, max_pdu_octets: int, block_count: int
+) -> None:
+    server, _ = associate(ClientSettings(max_pdu_octets=max_pdu_octets))
     answer = server.handle(GetRequestNormal(0xC1, PROFILE).encode())
     lengths = []
     while answer is not None:
@@ -253,9 +260,8 @@ def test_no_block_exceeds_what_the_client_takes(associate: Associate) -> None:
             break
         answer = server.handle(GetRequestNext(0xC1, block.block_number).encode())
 
-    # 2 octets of array head and 96 rows of 23: 2,210 octets in blocks of 188
-    assert max(lengths) <= 200
-    assert len(lengths) == 12
+    assert max_pdu_octets - 2 <= max(lengths) <= max_pdu_octets
+    assert len(lengths) == block_count
 
 
 def test_a_wrong_block_number_ends_the_transfer(associate: Associate) -> None:

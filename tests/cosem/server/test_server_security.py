@@ -226,6 +226,21 @@ def test_a_meter_without_a_password_lets_nobody_in_by_an_empty_one(meter: Meter)
     assert decode_apdu(answer).diagnostic is Diagnostic.AUTHENTICATION_FAILURE  # type: ignore[union-attr] # an AARE
 
 
+def test_a_plain_proposal_is_refused_where_ciphering_is_due(meter: Meter) -> None:
+    aarq = Aarq(
+        ApplicationContext.LOGICAL_NAME_CIPHERED,
+        InitiateRequest(Conformance.GET, 0xFFFF).encode(),
+        TITLE,
+        Mechanism.HLS_GMAC,
+        bytes(16),
+    )
+
+    answer = ServerAssociation(meter, MANAGEMENT_SAP).handle(aarq.encode())
+
+    assert answer is not None
+    assert decode_apdu(answer).diagnostic is Diagnostic.AUTHENTICATION_FAILURE  # type: ignore[union-attr] # an AARE
+
+
 @pytest.mark.parametrize(
     ("proposal", "value"),
     [
