@@ -53,7 +53,7 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
         tables = connection.sql("SELECT count(*) FROM duckdb_tables()").fetchall()[0][0]
         if not tables:
             connection.execute(f"BEGIN; {CREATE} COMMIT")
-            connection.execute("INSERT INTO layout VALUES (?)", [SCHEMA_VERSION])
+            connection.execute("INSERT INTO layout VALUES (?, 0)", [SCHEMA_VERSION])
         versions = [row[0] for row in connection.sql("SELECT version FROM layout").fetchall()]
     except duckdb.Error as error:
         raise clear_error(error, path) from error

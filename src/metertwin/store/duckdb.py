@@ -49,7 +49,8 @@ class DuckDbStore(Answers):
         file = HistoryFile(path)
         super().__init__(file, _read_catalogue(file), Newest())
         self._is_certain = True
-        self._positions: dict[str, int] = {}
+        self._begun_transaction = 0
+        self._last_transaction = 0
         self._with_holes: set[int] = set()
         self._read_state()
 
@@ -68,9 +69,10 @@ class DuckDbStore(Answers):
             if not self._is_certain:
                 self._file.reopen()
                 self._read_state()
-                if self._covers(harvest.positions):
+                if self._last_transaction == self._begun_transaction:
                     self._is_certain = True
                     return Recorded()
+            self._begun_transaction = self._last_transaction + 1
             self._is_certain = False
             recorded = self._transact(harvest, prepared)
             self._is_certain = True
@@ -105,13 +107,14 @@ class DuckDbStore(Answers):
         for epoch in harvest.epochs:
             statements.set_epoch(writer, epoch)
         statements.set_positions(writer, harvest.positions)
+        statements.set_transaction(writer, self._begun_transaction)
         writer.commit()
         self._note_durable(harvest, prepared, pending)
         return recorded
 
     def _note_durable(self, harvest: Harvest, prepared: _Prepared, pending: Pending) -> None:
         self._catalogue.written(pending)
-        self._positions |= harvest.positions
+        self._last_transaction = self._begun_transaction
         if prepared.readings is not None:
             self._take_newest(prepared.readings)
         if harvest.ledger is not None:
@@ -161,12 +164,6 @@ class DuckDbStore(Answers):
             corrected_count=len(verdict.superseded),
         )
 
-    def _covers(self, positions: dict[str, int]) -> bool:
-        """Whether the transaction whose end was not seen did become durable."""
-        return bool(positions) and all(
-            self._positions.get(stream, -1) >= position for stream, position in positions.items()
-        )
-
     def _read_state(self) -> None:
         """Take from the file what decides how rows are written."""
         with self._file.cursor() as cursor:
@@ -178,10 +175,10 @@ class DuckDbStore(Answers):
                 "SELECT meter_id, register_id, max(captured_at_us) AS captured_at_us "
                 "FROM readings GROUP BY meter_id, register_id"
             ).fetchnumpy()
-            positions = cursor.sql("SELECT stream, stream_sequence FROM positions").fetchall()
+            last_transaction = cursor.sql("SELECT last_transaction FROM layout").fetchall()[0][0]
             with_holes = cursor.sql("SELECT DISTINCT meter_id FROM holes").fetchall()
         self._catalogue.durable_up_to(*counts)
-        self._positions = dict(positions)
+        self._last_transaction = last_transaction
         self._with_holes = {row for (row,) in with_holes}
         self._make_room()
         self._take_newest(newest)

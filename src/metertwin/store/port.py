@@ -57,7 +57,8 @@ class HistoryStore(Protocol):
         number stands, in whatever order they came.
 
         Raises:
-            StoreUnavailableError: It could not be written; nothing of it was, call again.
+            StoreUnavailableError: It could not be written; nothing of it was; call again with
+                the same harvest before any other.
             StoreDamagedError: The file is broken.
         """
         ...

@@ -8,7 +8,7 @@ passes over blocks whose time range does not match.
 SCHEMA_VERSION = 1
 
 CREATE = """
-CREATE TABLE layout (version INTEGER NOT NULL);
+CREATE TABLE layout (version INTEGER NOT NULL, last_transaction BIGINT NOT NULL);
 CREATE TABLE groups (group_id INTEGER NOT NULL, name VARCHAR NOT NULL, epoch BIGINT NOT NULL,
     stale_count BIGINT NOT NULL);
 CREATE TABLE meters (meter_id INTEGER NOT NULL, name VARCHAR NOT NULL, group_id INTEGER NOT NULL);

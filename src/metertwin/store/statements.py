@@ -120,6 +120,11 @@ def set_positions(connection: duckdb.DuckDBPyConnection, positions: dict[str, in
         connection.execute("INSERT INTO positions VALUES (?, ?)", [stream, stream_sequence])
 
 
+def set_transaction(connection: duckdb.DuckDBPyConnection, number: int) -> None:
+    """Write the number of this transaction: after a failure it tells whether it happened."""
+    connection.execute("UPDATE layout SET last_transaction = ?", [number])
+
+
 def set_epoch(connection: duckdb.DuckDBPyConnection, epoch: GroupEpoch) -> None:
     """Write a group's highest epoch and its count of stale readings."""
     connection.execute(
