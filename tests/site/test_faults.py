@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 
 from metertwin.bus.connection import Bus, connect
@@ -105,7 +106,8 @@ async def running_site(tmp_path: Path) -> AsyncIterator[RunningSite]:
         seed=7,
     )
     state = fresh_state(options.state)
-    site = LocalSite(state, site_of(options), Supervisor(), lambda _what: None)
+    settings = msgspec.structs.replace(site_of(options), poll_s=SPEED_RATIO)
+    site = LocalSite(state, settings, Supervisor(), lambda _what: None)
     try:
         await site.start()
         seed = seed_path(state.bus_seeds, Role.CLIENT)

@@ -33,6 +33,8 @@ ROLES = ("recorder", "twin-host", "gateway", "api")
 _START_WITHIN_S = 60.0
 _POLL_S = 0.02
 _GIVE_UP_RESTARTS = 3
+_INTERVAL_S = 900.0
+_POLLS_FRESH_COUNT = 3
 
 
 class PortTakenError(UnavailableError):
@@ -102,7 +104,9 @@ class LocalSite:
         process = await self._start_role(SIMULATE)
         await self._until(process, self._has_meters)
         entries = load_registry(self.state.meters_file)
-        self.settings = msgspec.structs.replace(self.settings, groups=groups_of(entries))
+        self.settings = msgspec.structs.replace(
+            self.settings, groups=groups_of(entries, self.settings.poll_s)
+        )
         save_site(self.state.site_file, self.settings)
 
     async def _has_meters(self) -> bool:
@@ -143,8 +147,12 @@ def check_api_port(host: str, port: int) -> None:
             ) from error
 
 
-def groups_of(entries: tuple[MeterEntry, ...]) -> tuple[GroupSettings, ...]:
-    """Return the groups that a registry's meters form, in the order in which they occur."""
+def groups_of(entries: tuple[MeterEntry, ...], poll_s: float) -> tuple[GroupSettings, ...]:
+    """Return the groups that a registry's meters form, in the order in which they occur.
+
+    A twin counts as in step until it missed two polls, `poll_s` of the meters' time apart, and for
+    an interval of the load profile at least.
+    """
     meters: dict[GroupId, list[MeterEntry]] = {}
     for entry in entries:
         meters.setdefault(entry.group_id, []).append(entry)
@@ -152,6 +160,7 @@ def groups_of(entries: tuple[MeterEntry, ...]) -> tuple[GroupSettings, ...]:
         GroupSettings(
             id=group,
             meters=tuple(entry.meter for entry in of_group),
+            freshness_s=max(_INTERVAL_S, _POLLS_FRESH_COUNT * poll_s),
             protected_meters=tuple(entry.meter for entry in of_group if entry.is_protected),
         )
         for group, of_group in meters.items()
