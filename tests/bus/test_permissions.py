@@ -45,6 +45,14 @@ async def test_a_role_publishes_what_is_its_own_and_nothing_else(
         assert await is_refused(bus, to) == (role not in roles), f"{role} at {to}"
 
 
+async def test_the_api_asks_a_gateway_how_it_is_but_never_a_meter_through_it(
+    connect_as: Connect, group: GroupId
+) -> None:
+    api = await connect_as(Role.API)
+    assert not await is_refused(api, subject(group, Kind.READ))
+    assert await is_refused(api, subject(group, Kind.READ, MeterId("m1")))
+
+
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMIN])
 async def test_no_role_but_admin_makes_or_deletes_streams(connect_as: Connect, role: Role) -> None:
     bus = await connect_as(role)

@@ -150,6 +150,20 @@ async def test_a_busy_host_turns_away_at_once(connect_as: Connect, group: GroupI
     await service.stop()
 
 
+async def test_a_subject_that_is_no_text_does_not_stop_a_service(
+    connect_as: Connect, group: GroupId
+) -> None:
+    service = await Host().start(await connect_as(Role.TWIN_HOST), group)
+    client = await connect_as(Role.CLIENT)
+    octets = b"PUB mt.%s.request.\xff _INBOX_client.x 1\r\n?\r\n" % group.encode()
+    await client.nc._send_command(octets)
+    await client.nc.settle()
+    to = subject(group, Kind.REQUEST, METER)
+    answer = await ask(client, to, Request("ledger", {"taken": 1}), 5, LedgerLine)
+    assert answer.taken == 1
+    await service.stop()
+
+
 async def test_other_versions_and_damage_are_answered(connect_as: Connect, group: GroupId) -> None:
     service = await Host().start(await connect_as(Role.TWIN_HOST), group)
     api = await connect_as(Role.API)

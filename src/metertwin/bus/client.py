@@ -62,7 +62,10 @@ class RawClient(Client):
         if listener is None:
             await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type] # None is allowed
             return
-        listener(subject, reply, data, headers)
+        try:
+            listener(subject, reply, data, headers)
+        except Exception as error:  # noqa: BLE001 - told to the error callback; else reading ends
+            await self._error_cb(error)
 
 
 def header_fields(block: bytes | None) -> dict[str, str]:
