@@ -156,6 +156,17 @@ def test_a_stranger_cannot_lock_the_client_out_by_a_high_counter(
     assert ask(server, client.get(ENERGY)) == uint32(1_234_567)
 
 
+def test_an_apdu_under_another_title_is_refused(associate: Associate) -> None:
+    channel = Channel(KEYS, TITLE, wrapping=Wrapping.GENERAL)
+    server, client = associate(CIPHERED, sap=MANAGEMENT_SAP, channel=channel)
+    request = client.get(ENERGY).request
+
+    answer = server.handle(request.replace(TITLE, b"HES\x00\x00\x00\x00\x02"))
+
+    assert answer is not None
+    assert decode_apdu(answer).reason is ExceptionReason.DECIPHERING_ERROR  # type: ignore[union-attr] # a refusal
+
+
 def test_services_wait_until_the_client_has_proved_itself(meter: Meter) -> None:
     server = ServerAssociation(meter, PLAIN_HLS_SAP)
     server.handle(ClientAssociation(HLS, Channel(KEYS, TITLE)).associate().request)

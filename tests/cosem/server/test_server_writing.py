@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metertwin.core.obis import Obis
+from metertwin.cosem.apdu.blocks import DataBlock
+from metertwin.cosem.apdu.decode import decode_apdu
 from metertwin.cosem.apdu.descriptors import (
     AttributeDescriptor,
     MethodDescriptor,
@@ -17,6 +19,8 @@ from metertwin.cosem.apdu.enumerations import (
     ActionResult,
     DataAccessResult,
 )
+from metertwin.cosem.apdu.set_request import SetRequestWithDatablock, SetRequestWithFirstDatablock
+from metertwin.cosem.apdu.set_response import SetResponseDatablock, SetResponseLastDatablock
 from metertwin.cosem.client import ClientAssociation
 from metertwin.cosem.client_settings import ClientSettings
 from metertwin.cosem.data import (
@@ -140,3 +144,36 @@ def test_a_register_that_overflows_its_type_is_a_hardware_fault(
     with pytest.raises(ServiceError) as refused:
         ask(server, client.get(ENERGY))
     assert refused.value.result is DataAccessResult.HARDWARE_FAULT
+
+
+def test_a_block_out_of_turn_ends_the_transfer_and_writes_nothing(
+    meter: Meter, associate: Associate
+) -> None:
+    server, _ = associate()
+    first = SetRequestWithFirstDatablock(0xC1, NOTE, DataBlock(False, 1, b"\x09\x04ab"))  # noqa: FBT003 - is_last
+    third = SetRequestWithDatablock(0xC1, DataBlock(True, 3, b"cd"))  # noqa: FBT003 - is_last
+
+    answers = [server.handle(request.encode()) for request in (first, third, third)]
+
+    assert [decode_apdu(answer) for answer in answers if answer is not None] == [
+        SetResponseDatablock(0xC1, 1),
+        SetResponseLastDatablock(0xC1, DataAccessResult.DATA_BLOCK_NUMBER_INVALID, 3),
+        SetResponseLastDatablock(0xC1, DataAccessResult.NO_LONG_SET_IN_PROGRESS, 3),
+    ]
+    assert meter.state.note == b""
+
+
+def test_another_question_ends_a_transfer(meter: Meter, associate: Associate) -> None:
+    server, client = associate()
+    first = SetRequestWithFirstDatablock(0xC1, NOTE, DataBlock(False, 1, b"\x09\x04ab"))  # noqa: FBT003 - is_last
+    last = SetRequestWithDatablock(0xC1, DataBlock(True, 2, b"cd"))  # noqa: FBT003 - is_last
+    server.handle(first.encode())
+
+    ask(server, client.get(NOTE))
+
+    answer = server.handle(last.encode())
+    assert answer is not None
+    assert decode_apdu(answer) == SetResponseLastDatablock(
+        0xC1, DataAccessResult.NO_LONG_SET_IN_PROGRESS, 2
+    )
+    assert meter.state.note == b""
