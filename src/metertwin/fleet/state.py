@@ -44,6 +44,11 @@ class StateDirectory:
         return self.secrets / "api.token"
 
     @property
+    def street_secret_file(self) -> Path:
+        """What the keys of a simulated street follow from."""
+        return self.secrets / "street.secret"
+
+    @property
     def bus(self) -> Path:
         """Configuration and streams of the bus."""
         return self.root / "bus"

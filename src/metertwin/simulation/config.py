@@ -49,6 +49,8 @@ class SimulationConfig:
         security: How clients prove themselves.
         is_secret_random: Whether passwords and keys are random; else they follow from the seed,
             which anybody can repeat.
+        secret: What passwords and keys follow from instead, so that a street started again has the
+            ones it had; empty for none.
     """
 
     meter_count: int = 118
@@ -66,6 +68,7 @@ class SimulationConfig:
     framing: Framing = Framing.WRAPPER
     security: Security = Security.HIGH
     is_secret_random: bool = True
+    secret: bytes = field(default=b"", repr=False)
 
     def check(self, point_count: int) -> None:
         """Raise SimulationConfigError unless the values make sense.

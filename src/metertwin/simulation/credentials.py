@@ -82,11 +82,12 @@ class SecretSource:
     Args:
         seed: Of the simulation.
         is_random: Whether the one secret is random; else it follows from the seed.
+        secret: The one secret itself, if it is to be a certain one.
     """
 
-    def __init__(self, seed: int, *, is_random: bool) -> None:
+    def __init__(self, seed: int, *, is_random: bool, secret: bytes = b"") -> None:
         repeatable = hashlib.sha256(f"metertwin simulation {seed}".encode()).digest()
-        self._master = secrets.token_bytes(32) if is_random else repeatable
+        self._master = secret or (secrets.token_bytes(32) if is_random else repeatable)
 
     def password(self, meter: MeterId) -> bytes:
         """Return a meter's password, printable."""

@@ -70,7 +70,9 @@ class MeterDevices:
         models = {phases: meter_model(config, world.now, phases, entries) for phases in (1, 3)}
         shared = Metering(world)
         self._world = world
-        self._secrets = SecretSource(config.seed, is_random=config.is_secret_random)
+        self._secrets = SecretSource(
+            config.seed, is_random=config.is_secret_random, secret=config.secret
+        )
         self.meters = [Meter(shared, row) for row in range(street.meter_count)]
         self.by_sap: dict[int, LogicalDevice[Any]] = {DIRECTORY_SAP: self._directory()}
         for meter, is_three_phase in zip(self.meters, street.is_three_phase, strict=True):

@@ -68,6 +68,7 @@ def site_of(options: DemoOptions) -> SiteSettings:
         ),
         simulation=SimulationSettings(
             meters_count=options.meters_count,
+            port=free_port(),
             security=options.security,
             seed=options.seed,
             scenario=None if options.scenario is None else str(options.scenario.resolve()),

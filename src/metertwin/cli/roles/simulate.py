@@ -1,11 +1,12 @@
 """The simulated street of a site as a process; addresses and keys go into meters.json."""
 
 import asyncio
+import secrets
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from metertwin.core.errors import InvalidInputError
-from metertwin.fleet.site import SimulationSettings, load_site, site_clock
+from metertwin.fleet.site import SimulationSettings, load_site, save_private, site_clock
 from metertwin.fleet.state import StateDirectory
 from metertwin.meters.entry import Framing, MeterEntry, MeterOrigin, Security
 from metertwin.meters.registry import save_registry
@@ -13,13 +14,16 @@ from metertwin.simulation import config as simulated
 from metertwin.simulation.credentials import MeterAddress
 from metertwin.simulation.serving import serve
 
+_SECRET_OCTETS = 32
+
 
 async def run(state: StateDirectory, stop: asyncio.Event) -> None:
     """Serve the site's simulated meters until `stop` is set."""
     site = load_site(state.site_file)
     if site.simulation is None:
         raise InvalidInputError(f"The site in {state.root} has no simulated meters to run.")
-    simulation = await serve(config_of(site.simulation), site_clock(site))
+    config = config_of(site.simulation, secret_of(state.street_secret_file))
+    simulation = await serve(config, site_clock(site))
     try:
         entries = [entry_of(meter, site.simulation.zone) for meter in simulation.meters]
         save_registry(state.meters_file, entries)
@@ -28,7 +32,14 @@ async def run(state: StateDirectory, stop: asyncio.Event) -> None:
         await simulation.close()
 
 
-def config_of(settings: SimulationSettings) -> simulated.SimulationConfig:
+def secret_of(path: Path) -> bytes:
+    """Return what the street's keys follow from: a street started again has the keys it had."""
+    if not path.exists():
+        save_private(path, secrets.token_bytes(_SECRET_OCTETS))
+    return path.read_bytes()
+
+
+def config_of(settings: SimulationSettings, secret: bytes) -> simulated.SimulationConfig:
     """Return what the simulator is told."""
     return simulated.SimulationConfig(
         meter_count=settings.meters_count,
@@ -39,6 +50,7 @@ def config_of(settings: SimulationSettings) -> simulated.SimulationConfig:
         port=settings.port,
         framing=simulated.Framing(settings.framing),
         security=simulated.Security(settings.security),
+        secret=secret,
     )
 
 
