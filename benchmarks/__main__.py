@@ -25,7 +25,7 @@ ORDER = (
     "pipeline",
     "twins",
     "gateway",
-    "http",
+    "api",
     "start",
 )
 TIMEOUT_S = 900
