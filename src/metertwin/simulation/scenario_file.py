@@ -58,10 +58,13 @@ def parse_scenario(text: str, known: Names, where: str = "scenario") -> Scenario
     """Read a scenario from text; see `read_scenario`."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+    except yaml.MarkedYAMLError as error:
+        mark = error.context_mark or error.problem_mark
         line = f"line {mark.line + 1}" if mark else "somewhere"
-        raise ScenarioError(f"{where}, {line}: this is no YAML: {error}.", where=where) from error
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        raise ScenarioError(f"{where}, {line}: this is no YAML: {reason}.", where=where) from error
+    except yaml.YAMLError as error:  # a character YAML does not know
+        raise ScenarioError(f"{where} is no YAML: {error}.", where=where) from error
     reader = _Reader(known)
     incidents = reader.events(root)
     if reader.problems:

@@ -10,6 +10,7 @@ connection stays. One loop does it all; under uvloop it answers about twice as m
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from metertwin.core.clock import Clock
 from metertwin.cosem.errors import FrameError
@@ -137,8 +138,8 @@ class MeterConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the way back."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, since uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:

@@ -66,13 +66,11 @@ class Timeline:
         """
         step_s = self._step_s
         first_s = (now_s // step_s + 1) * step_s
-        ends_s = np.arange(first_s, to_s + 1, step_s)[: self._steps_max]
-        if not len(ends_s):
-            ends_s = np.array([to_s])
+        ends_s = np.arange(first_s, min(to_s, first_s + self.batch_s), step_s)
+        if len(ends_s) < self._steps_max:
+            ends_s = np.append(ends_s, to_s)
         coming = self._edges_s[np.searchsorted(self._edges_s, now_s, "right") :]
         if len(coming) and coming[0] < ends_s[-1]:
             ends_s = np.append(ends_s[ends_s < coming[0]], coming[0])
-        elif len(ends_s) < self._steps_max and ends_s[-1] < to_s:
-            ends_s = np.append(ends_s, to_s)
         starts_s = np.concatenate([[now_s], ends_s[:-1]])
         return TimeGrid(starts_s, ends_s - starts_s)

@@ -111,6 +111,8 @@ class World:
             self._run(grid)
             self.now_s = int(grid.ends_s[-1])
             step_count += len(grid.starts_s)
+        if step_count:
+            self._silence()
         return step_count
 
     def meter_times_s(self, rows: Ints) -> Ints:
@@ -164,7 +166,6 @@ class World:
 
     def _power_changes(self, effects: Effects) -> None:
         columns = self.columns
-        columns.is_silent[:] = self._of_all(effects.is_silent)
         transformers = effects.is_feeder_live[: columns.count - len(effects.is_live)]
         is_powered = np.concatenate([effects.is_live, transformers])
         self.log(np.flatnonzero(columns.is_powered & ~is_powered), MeterEvent.POWER_DOWN)
@@ -172,6 +173,12 @@ class World:
         columns.status[back] |= STATUS_POWER_DOWN
         self.log(back, MeterEvent.POWER_UP)
         columns.is_powered[:] = is_powered
+
+    def _silence(self) -> None:
+        # Whoever asks is asking now, after the step: this alone is of the coming one.
+        street = self.street
+        effects = effects_at(self.scenario, self.now_s, street.homes.feeder, street.feeder_count)
+        self.columns.is_silent[:] = self._of_all(effects.is_silent)
 
     def _of_all(self, of_homes: NDArray[T]) -> NDArray[T]:
         """Return a column of the households with 0 for the transformer meters behind it."""
