@@ -87,7 +87,7 @@ def _top(
 def main() -> None:
     """Run the program; errors end as one sentence on stderr and exit code 1, misuse as 2."""
     try:
-        app()
+        app(prog_name="metertwin")
     except MeterTwinError as error:
         typer.echo(f"metertwin: {error}", err=True)
         sys.exit(EXIT_ERROR)

@@ -46,7 +46,9 @@ def history(
     start: Annotated[str | None, typer.Option(help="First moment; default 24 h ago.")] = None,
     end: Annotated[str | None, typer.Option(help="First moment not included.")] = None,
     every: Annotated[int | None, typer.Option(min=1, help="Window in s; needs --how.")] = None,
-    how: Annotated[str | None, typer.Option(help="mean, last, min, max or gain.")] = None,
+    how: Annotated[
+        str | None, typer.Option(help="Of --every: mean, last (default), min, max or gain.")
+    ] = None,
     period: Annotated[
         int | None, typer.Option(min=0, help="Series: capture period in s, 0 for single reads.")
     ] = None,
@@ -58,8 +60,10 @@ def history(
 ) -> None:
     """Show or export the readings of one register."""
     form = Format.JSON if json else form
-    if (every is None) != (how is None):
-        raise typer.BadParameter("--every and --how belong together.")
+    if every is None and how is not None:
+        raise typer.BadParameter("--how is for windows; give their length with --every.")
+    if every is not None and how is None:
+        how = "last"
     if form is Format.ARROW and out is None and sys.stdout.isatty():
         raise typer.BadParameter("--format arrow is binary; give a file with --out.")
     parameters = {

@@ -18,6 +18,7 @@ from metertwin.bus.credentials import Role, seed_path
 from metertwin.bus.subjects import Kind
 from metertwin.cli.demo.plan import DemoOptions, fresh_state, site_of
 from metertwin.cli.demo.probe import GroupFacts, Probe, Tally
+from metertwin.cli.demo.quiet import log_to
 from metertwin.cli.demo.report import is_balanced, readings_of, versions, write_report
 from metertwin.cli.demo.screen import ROWS_COUNT, greet, picture
 from metertwin.core.errors import DeadlineError, MeterTwinError
@@ -53,6 +54,7 @@ class Demo:
         began_s = time.monotonic()
         state = fresh_state(self.options.state)
         site = LocalSite(state, site_of(self.options), Supervisor(self._on_restart), self._say)
+        log_to(state.logs / "demo.log")
         stop = _stop_on_signals()
         try:
             await site.start()

@@ -44,4 +44,15 @@ async def until_stopped(work: Coroutine[object, object, None], stop: asyncio.Eve
     if not task.done():
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await task
+        try:
+            await task
+        except ExceptionGroup as group:
+            raise _first(group) from group
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    """Return the first error itself: whoever reads the log asks why, not in which task."""
+    error: Exception = group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
