@@ -79,7 +79,7 @@ def layout_of(row: bytes) -> Layout | None:
 
     Octet strings count as fixed: a profile's times have 12 octets in every row.
     """
-    if row[1] > _SHORT_LENGTH_MAX:
+    if not 0 < row[1] <= _SHORT_LENGTH_MAX:  # without elements there is nothing to unpack
         return None
     tags, offsets, sizes = [], [], []
     fixed = bytearray(b"\xff\xff")
