@@ -1,6 +1,8 @@
 """The server is killed and started again under readers, publishers and services."""
 
 import asyncio
+import os
+import signal
 
 import pytest
 
@@ -63,6 +65,27 @@ async def test_what_is_published_while_the_server_is_away_arrives(own_server: Bu
         assert await tail.fetch(10, 0.05) == []  # an absent server looks like a silent one
         await own_server.start()
     assert await read_all(tail, 99) == list(range(1, 100))
+    await close(tail, gateway, recorder)
+
+
+@pytest.mark.fault
+async def test_what_waited_for_the_socket_does_not_overtake_what_is_sent_again(
+    own_server: BusServer,
+) -> None:
+    gateway = await connect(own_server.url, own_server.seed(Role.GATEWAY), "gateway")
+    recorder = await connect(own_server.url, own_server.seed(Role.RECORDER), "recorder")
+    count, size = 1_000, 16_384  # 16 MB: more than the sockets' buffers take from a stopped reader
+    assert own_server.pid is not None
+    os.kill(own_server.pid, signal.SIGSTOP)
+    async with Publisher(gateway) as publisher:
+        for number in range(count):
+            await publisher.publish(TO, str(number).encode().ljust(size), f"g1:1:{number}")
+            if number % 50 == 0:
+                await asyncio.sleep(0)  # the library writes what fits, and keeps the rest
+        await own_server.kill()
+        await own_server.start()
+    tail = StreamTail(recorder, READING_STREAM)
+    assert await read_all(tail, count) == list(range(count))
     await close(tail, gateway, recorder)
 
 

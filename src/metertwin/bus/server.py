@@ -6,7 +6,9 @@ and nobody else: no anonymous user, no user of the system account.
 
 import asyncio
 import contextlib
+import ctypes
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +34,8 @@ _ANSWER_WITHIN_S = 120  # how long a role may still answer a request it was sent
 _START_WITHIN_S = 10.0
 _STOP_WITHIN_S = 10.0
 _POLL_S = 0.01
+_PR_SET_PDEATHSIG = 1  # prctl(2): a parent that is killed takes its server along
+_LIBC = ctypes.CDLL(None)
 
 
 def find_server() -> Path:
@@ -189,7 +193,11 @@ class BusServer:
         with self.log.open("ab") as log:
             # Not asyncio's: a child must outlive the loop of the test that started it.
             self._child = subprocess.Popen(  # noqa: S603, ASYNC220 - our own file; takes 1 ms
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, no lock is taken
             )
         try:
             await self._wait_until_ready(self._child)
@@ -239,6 +247,10 @@ def last_fatal_line(log: Path) -> str:
             if mark in line:
                 return line.split(mark, 1)[1].strip()
     return "it left no reason in its log."
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _user(role: Role, key: str, seeds: Path) -> str:
