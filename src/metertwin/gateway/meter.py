@@ -21,6 +21,7 @@ class PolledMeter:
         read_us: Per capture period, up to where its profile was read; ahead of `progress` by what
             waits to be published.
         log_due_us: When its event log is read next, in the meters' time; 0 for at once.
+        polled_at_us: When it was last polled to the end, by our clock; 0 before the first time.
         failures_count: Failures in a row.
         is_doubtful: It failed or was slow when last asked, and is asked in the slow lane.
         is_busy: A poll of it is under way or waits to be repeated.
@@ -32,6 +33,7 @@ class PolledMeter:
     progress: MeterProgress
     read_us: dict[int, int] = field(default_factory=dict)
     log_due_us: int = 0
+    polled_at_us: int = 0
     failures_count: int = 0
     is_doubtful: bool = False
     is_busy: bool = False

@@ -59,9 +59,12 @@ class Poller:
         clock_us = int(piece.captured_at_us[0])
         for profile in self.settings.profiles:
             await self._catch_up(meter, parse_cached(profile), clock_us)
-        if self.settings.event_log is not None and clock_us >= meter.log_due_us:
+        # The second bound lets a clock that was set back not postpone the log by as much.
+        until_log_us = meter.log_due_us - clock_us
+        if self.settings.event_log is not None and not 0 < until_log_us <= _LOG_EVERY_US:
             await self._follow_log(meter, parse_cached(self.settings.event_log), clock_us)
             meter.log_due_us = clock_us + _LOG_EVERY_US
+        meter.polled_at_us = piece.received_at_us
         self.metrics.polls_count += 1
 
     async def read_moment(self, meter: PolledMeter) -> tuple[Piece, Snapshot]:
@@ -158,10 +161,17 @@ class Poller:
             position = meter.progress.profile_us.get(period_s)
         if position is None:
             position = clock_us - int(self.settings.first_profile_s * _US_PER_S)
-        # A clock that was set back will pass these intervals again, with other values in them.
-        position = min(position, clock_us)
+        if position > clock_us:
+            # The clock was set back, at some moment since the last poll, and passes the intervals
+            # of that hour again, with other values in them.
+            position = clock_us - self._since_last_poll_us(meter)
         meter.read_us[period_s] = position
         return position
+
+    def _since_last_poll_us(self, meter: PolledMeter) -> int:
+        if not meter.polled_at_us:
+            return int(self.settings.first_profile_s * _US_PER_S)
+        return to_us(self.clock.now()) - meter.polled_at_us
 
     async def _follow_log(self, meter: PolledMeter, log: Obis, clock_us: int) -> None:
         progress = meter.progress

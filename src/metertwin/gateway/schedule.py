@@ -14,19 +14,18 @@ _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 class Schedule:
     """Due times of the meters of a group, by their row.
 
+    All are due at once when it begins, so that twins are in step soon after a start; from then on
+    each at its place in the period.
+
     Args:
         rows_count: Meters.
         period_s: Time between two reads of a meter, above 0.
-        now_s: The meters' time from which on reads are due, in s.
+        now_s: The meters' time at the beginning, in s.
     """
 
     def __init__(self, rows_count: int, period_s: float, now_s: float) -> None:
         self._period_s = period_s
-        # A meter is due first within one period from now, at its place.
-        self._heap = [
-            (now_s + period_s * ((row * _GOLDEN_RATIO) % 1.0), row) for row in range(rows_count)
-        ]
-        heapq.heapify(self._heap)
+        self._heap = [(now_s, row) for row in range(rows_count)]
 
     def next_due_s(self) -> float | None:
         """Return when the next read is due, in s of the meters' time; None when none is waiting."""
@@ -41,8 +40,13 @@ class Schedule:
         missed_count = 0
         while self._heap and self._heap[0][0] <= now_s:
             due_s, row = self._heap[0]
-            periods = int((now_s - due_s) // self._period_s)
-            missed_count += periods
-            heapq.heapreplace(self._heap, (due_s + (periods + 1) * self._period_s, row))
+            missed_count += int((now_s - due_s) // self._period_s)
+            heapq.heapreplace(self._heap, (self._slot_after(now_s, row), row))
             due.append(row)
         return due, missed_count
+
+    def _slot_after(self, now_s: float, row: int) -> float:
+        place_s = self._period_s * ((row * _GOLDEN_RATIO) % 1.0)
+        slot_s = place_s + self._period_s * (math.floor((now_s - place_s) / self._period_s) + 1)
+        # Rounding may put the slot on now itself, which would be due again at once.
+        return slot_s if slot_s > now_s else slot_s + self._period_s

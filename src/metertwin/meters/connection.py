@@ -7,6 +7,7 @@ object without a stream reader's buffers.
 
 import asyncio
 from collections import deque
+from typing import cast
 
 from metertwin.cosem.errors import FrameError
 from metertwin.meters.entry import MeterEntry
@@ -143,7 +144,7 @@ class MeterConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; called by the event loop."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:

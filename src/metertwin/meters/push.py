@@ -7,6 +7,7 @@ meter's model.
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from metertwin.core.errors import InvalidInputError, UnavailableError
 from metertwin.core.obis import Obis
@@ -87,7 +88,7 @@ class _PushConnection(asyncio.Protocol):
         self._host = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._transport = transport
         self._host = transport.get_extra_info("peername", ("",))[0]
         self._listener.note_open(transport)

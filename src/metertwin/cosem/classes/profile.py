@@ -51,18 +51,24 @@ class RowSelection(NamedTuple):
     last_entry: int = 0
     columns: tuple[int, ...] | None = None
 
-    def rows(self, captured_at_s: npt.NDArray[np.int64]) -> slice:
-        """Return which of the rows, oldest first, are wanted.
+    def rows(self, captured_at_s: npt.NDArray[np.int64]) -> slice | npt.NDArray[np.intp]:
+        """Return which of the rows, in the order of capture, are wanted.
 
         Args:
-            captured_at_s: Capture times of all rows in s since 1970 UTC, ascending.
+            captured_at_s: Capture times of all rows in s since 1970 UTC. They ascend, unless the
+                meter's clock was set back in between; then an hour may be there twice.
         """
         start = max(self.first_entry - 1, 0)
         stop = self.last_entry or len(captured_at_s)
-        if self.from_s is not None:
-            start = max(start, int(np.searchsorted(captured_at_s, self.from_s, "left")))
-        if self.to_s is not None:
-            stop = min(stop, int(np.searchsorted(captured_at_s, self.to_s, "right")))
+        if self.from_s is None and self.to_s is None:
+            return slice(start, max(start, stop))
+        first_s = -np.inf if self.from_s is None else self.from_s
+        last_s = np.inf if self.to_s is None else self.to_s
+        if np.any(captured_at_s[1:] < captured_at_s[:-1]):
+            places = np.flatnonzero((captured_at_s >= first_s) & (captured_at_s <= last_s))
+            return places[(places >= start) & (places < stop)]
+        start = max(start, int(np.searchsorted(captured_at_s, first_s, "left")))
+        stop = min(stop, int(np.searchsorted(captured_at_s, last_s, "right")))
         return slice(start, max(start, stop))
 
 

@@ -1,0 +1,382 @@
+"""A simulated street, a wire that can fail, a gateway over the real bus, and what it published."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import pytest
+
+from metertwin.bus.connection import Bus
+from metertwin.bus.credentials import Role
+from metertwin.bus.messages import decode_event, decode_outcome
+from metertwin.bus.subjects import COMMAND_STREAM, EVENT_STREAM, READING_STREAM, Kind, of_group
+from metertwin.bus.tail import StreamTail
+from metertwin.bus.wire import decode_readings
+from metertwin.core.clock import Clock, ManualClock
+from metertwin.core.command import CommandOutcome
+from metertwin.core.event import Event
+from metertwin.core.ids import GroupId, MeterId
+from metertwin.core.ledger import Ledger
+from metertwin.core.reading import RegisterReading
+from metertwin.gateway.config import GatewayConfig, PollSettings
+from metertwin.gateway.run import run_gateway
+from metertwin.meters.entry import MeterEntry
+from metertwin.simulation.config import Security, SimulationConfig
+from metertwin.simulation.serving import Simulation, serve
+
+Connect = Callable[[Role], Awaitable[Bus]]
+
+START = datetime(2026, 3, 28, 12, tzinfo=UTC)
+_WAIT_S = 30.0
+
+
+async def wait_until(holds: Callable[[], bool], what: str = "the condition") -> None:
+    """Return when something holds; fail after half a minute."""
+    try:
+        async with asyncio.timeout(_WAIT_S):
+            while not holds():  # noqa: ASYNC110 - many parts, in other tasks, make it hold
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        pytest.fail(f"{what} did not come about within {_WAIT_S:g} s")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+@dataclass
+class Street:
+    """A served street and entries for its meters in the test's own group."""
+
+    simulation: Simulation
+    entries: tuple[MeterEntry, ...]
+    clock: Clock
+
+    async def settle(self) -> None:
+        """Return when the street has reached the clock."""
+        await wait_until(lambda: self.simulation.lag_s < 1, "the street's catching up")
+
+
+StartStreet = Callable[..., Awaitable[Street]]
+
+
+@pytest.fixture
+async def start_street(group: GroupId) -> AsyncIterator[StartStreet]:
+    """Serve a street of few meters; ended with the test."""
+    running: list[Simulation] = []
+
+    async def start(meter_count: int, clock: Clock, security: Security = Security.NONE) -> Street:
+        config = SimulationConfig(
+            meter_count=meter_count,
+            step_s=60,
+            has_transformer_meters=False,
+            security=security,
+            is_secret_random=False,
+        )
+        simulation = await serve(config, clock)
+        running.append(simulation)
+        entries = tuple(
+            msgspec.convert(
+                {
+                    "id": address.meter,
+                    "group": group,
+                    "host": address.host,
+                    "port": address.port,
+                    "client_sap": address.client_sap,
+                    "server_sap": address.server_sap,
+                    "security": address.security.value,
+                    "password": address.password.hex(),
+                    "encryption_key": address.encryption_key.hex(),
+                    "authentication_key": address.authentication_key.hex(),
+                    "system_title": address.client_system_title.hex(),
+                    "zone": "Europe/Berlin",
+                    "origin": "simulated",
+                },
+                MeterEntry,
+            )
+            for address in simulation.meters
+        )
+        return Street(simulation, entries, clock)
+
+    yield start
+    for simulation in running:
+        await simulation.close()
+
+
+class FaultyWire:
+    """A relay in front of a meter: passes everything, nothing, late, or spoilt."""
+
+    def __init__(self, entry: MeterEntry) -> None:
+        self._entry = entry
+        self.mode = "pass"
+        self.delay_s = 0.0
+        self.asked_count = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> MeterEntry:
+        """Listen; return the entry that leads through the relay."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        return msgspec.structs.replace(self._entry, port=port)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            there, back = await asyncio.open_connection(self._entry.host, self._entry.port)
+            try:
+                await self._relay(reader, writer, there, back)
+            finally:
+                back.close()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _relay(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        there: asyncio.StreamReader,
+        back: asyncio.StreamWriter,
+    ) -> None:
+        while question := await reader.read(65_536):
+            self.asked_count += 1
+            if self.mode == "silent":
+                continue
+            back.write(question)
+            header = await there.readexactly(8)
+            answer = header + await there.readexactly(int.from_bytes(header[6:8], "big"))
+            await asyncio.sleep(self.delay_s)
+            if self.mode == "lose_answer":
+                self.mode = "silent"
+                continue
+            if self.mode == "garbage":
+                answer = b"\xff" * len(answer)
+            writer.write(answer)
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Callable[[MeterEntry], FaultyWire]]:
+    """Make a relay to a meter; stopped with the test."""
+    made: list[FaultyWire] = []
+
+    def make(entry: MeterEntry) -> FaultyWire:
+        made.append(FaultyWire(entry))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.stop()
+
+
+@pytest.fixture
+def configure(group: GroupId) -> Callable[..., GatewayConfig]:
+    """Make a configuration that is quick about everything."""
+
+    def make(
+        entries: tuple[MeterEntry, ...], poll: dict[str, object], **changes: object
+    ) -> GatewayConfig:
+        quick = {
+            "period_s": 60.0,
+            "first_profile_s": 3600.0,
+            "answer_timeout_s": 0.5,
+            "retry_first_s": 0.05,
+            "retry_most_s": 0.2,
+        }
+        config = GatewayConfig(
+            name="gateway-1",
+            group=group,
+            meters=entries,
+            poll=msgspec.convert({**quick, **poll}, PollSettings),
+            flush_s=0.02,
+            checkpoint_s=0.2,
+        )
+        return msgspec.structs.replace(config, **changes)
+
+    return make
+
+
+@pytest.fixture
+async def run(connect_as: Connect) -> AsyncIterator[Callable[..., Awaitable[asyncio.Task[None]]]]:
+    """Run a gateway beside the test; cancelled with it."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def start(config: GatewayConfig, clock: Clock) -> asyncio.Task[None]:
+        bus = await connect_as(Role.GATEWAY)
+        tasks.append(asyncio.create_task(run_gateway(config, bus, clock)))
+        return tasks[-1]
+
+    yield start
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@dataclass
+class Published:
+    """What a group's streams hold, taken as a twin host takes it."""
+
+    readings: list[RegisterReading] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    outcomes: list[CommandOutcome] = field(default_factory=list)
+    batches: list[list[MeterId]] = field(default_factory=list)
+    epoch: int = 0
+    rows: dict[MeterId, int] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=lambda: Ledger.sized(2_000))
+
+    def take(self, octets: bytes) -> None:
+        batch = decode_readings(octets)
+        if batch.epoch < self.epoch:
+            return
+        self.epoch = batch.epoch
+        if not len(batch):
+            return
+        rows = np.array([self.rows.setdefault(m, len(self.rows)) for m in batch.meters])
+        kept = self.ledger.admit(rows, batch.first_sequences, batch.counts.astype(np.int64))
+        self.batches.append(list(batch.meters))
+        for place, reading in enumerate(batch.readings()):
+            if kept is None or kept[place]:
+                self.readings.append(reading)
+
+    def of(self, meter: MeterId | str) -> list[RegisterReading]:
+        return [reading for reading in self.readings if reading.meter == meter]
+
+    def intervals(self, meter: MeterId | str, code: str = "1-0:1.8.0*255") -> list[datetime]:
+        """Ends of the load-profile intervals of one register, as they came."""
+        return [
+            reading.captured_at
+            for reading in self.of(meter)
+            if reading.register.period_s and str(reading.register.obis) == code
+        ]
+
+    def polls_count(self, meter: MeterId | str) -> int:
+        moments = {
+            reading.captured_at for reading in self.of(meter) if not reading.register.period_s
+        }
+        return len(moments)
+
+    def events_named(self, name: str) -> list[Event]:
+        return [event for event in self.events if event.name == name]
+
+
+@pytest.fixture
+async def published(connect_as: Connect, group: GroupId) -> AsyncIterator[Published]:
+    """Follow what is published of the test's group."""
+    bus = await connect_as(Role.RECORDER)
+    seen = Published()
+
+    async def follow(stream: str, kind: Kind, take: Callable[[bytes], object]) -> None:
+        tail = StreamTail(bus, stream, 0, [of_group(group, kind)])
+        try:
+            while True:
+                for message in await tail.fetch(1_000, 5.0):
+                    take(message.data)
+        finally:
+            await tail.close()
+
+    tasks = [
+        asyncio.create_task(follow(READING_STREAM, Kind.READING, seen.take)),
+        asyncio.create_task(
+            follow(
+                EVENT_STREAM, Kind.EVENT, lambda octets: seen.events.append(decode_event(octets))
+            )
+        ),
+        asyncio.create_task(
+            follow(
+                COMMAND_STREAM,
+                Kind.OUTCOME,
+                lambda octets: seen.outcomes.append(decode_outcome(octets)),
+            )
+        ),
+    ]
+    yield seen
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass
+class Scene:
+    """All of it together: what most tests need."""
+
+    clock: ManualClock
+    published: Published
+    _start_street: StartStreet
+    _wire: Callable[[MeterEntry], FaultyWire]
+    _configure: Callable[..., GatewayConfig]
+    _run: Callable[..., Awaitable[asyncio.Task[None]]]
+
+    async def street(self, meter_count: int, security: Security = Security.NONE) -> Street:
+        return await self._start_street(meter_count, self.clock, security)
+
+    async def wire(self, entry: MeterEntry, mode: str = "pass") -> tuple[FaultyWire, MeterEntry]:
+        """Put a relay in front of a meter; return it and the entry that leads through it."""
+        relay = self._wire(entry)
+        relay.mode = mode
+        return relay, await relay.start()
+
+    def config(
+        self,
+        entries: tuple[MeterEntry, ...],
+        poll: dict[str, object] | None = None,
+        **changes: object,
+    ) -> GatewayConfig:
+        return self._configure(entries, poll or {}, **changes)
+
+    async def gateway(
+        self,
+        entries: tuple[MeterEntry, ...],
+        poll: dict[str, object] | None = None,
+        **changes: object,
+    ) -> list[asyncio.Task[None]]:
+        return [await self._run(self.config(entries, poll, **changes), self.clock)]
+
+    async def quarter(self, street: Street) -> None:
+        """Let a quarter of an hour pass, and the meters be polled once it has."""
+        now = self.clock.now()
+        into_quarter_s = (now.minute % 15) * 60 + now.second
+        self.clock.advance(900 - into_quarter_s)
+        await street.settle()
+        self.clock.advance(60)
+        await street.settle()
+
+    async def until(self, holds: Callable[[], bool], what: str) -> None:
+        await wait_until(holds, what)
+
+    async def polled(self, entries: tuple[MeterEntry, ...], times_count: int) -> None:
+        """Return when each of some meters was polled so many times."""
+        await wait_until(
+            lambda: all(self.published.polls_count(e.id) >= times_count for e in entries),
+            f"{times_count} polls of each of {len(entries)} meters",
+        )
+
+
+@pytest.fixture
+def scene(  # noqa: PLR0917 - it gathers the other fixtures, so that tests need only one
+    clock: ManualClock,
+    published: Published,
+    start_street: StartStreet,
+    wire: Callable[[MeterEntry], FaultyWire],
+    configure: Callable[..., GatewayConfig],
+    run: Callable[..., Awaitable[asyncio.Task[None]]],
+) -> Scene:
+    return Scene(clock, published, start_street, wire, configure, run)
