@@ -27,11 +27,14 @@ PollRound = Callable[..., ReadingBatch]
 _PROCESS = """
     import asyncio, sys
     from pathlib import Path
+    import structlog
     import uvloop
     from metertwin.bus.connection import connect
     from metertwin.core.clock import SystemClock
     from metertwin.recorder.run import Recorder, open_history
     from metertwin.recorder.settings import RecorderSettings
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
     async def main():
         settings = RecorderSettings(harvest_s=0.002, harvest_messages=20, first_pause_s=0.01)
@@ -104,9 +107,11 @@ async def _run_and_kill(
     )
     with process:
         assert process.stdout is not None
-        for _ in range(transaction_count):
-            line = await asyncio.to_thread(process.stdout.readline)
-            assert line, "the recorder ended by itself"
-            if int(line) >= last_sequence:
-                break
-        process.kill()
+        try:
+            for _ in range(transaction_count):
+                line = await asyncio.to_thread(process.stdout.readline)
+                assert line, "the recorder ended by itself"
+                if int(line) >= last_sequence:
+                    break
+        finally:
+            process.kill()

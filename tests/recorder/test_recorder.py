@@ -1,5 +1,6 @@
 """The recorder on a real bus."""
 
+import asyncio
 import contextlib
 import itertools
 import threading
@@ -23,6 +24,7 @@ from metertwin.core.event import Event, EventSource
 from metertwin.core.ids import CommandId, GroupId, MeterId
 from metertwin.core.twin import LedgerLine
 from metertwin.recorder.run import Recorder
+from metertwin.recorder.settings import RecorderSettings
 from metertwin.store.errors import StoreFullError
 from metertwin.store.formats import JsonColumns, from_arrow_ipc
 from metertwin.store.harvest import Harvest, Recorded
@@ -184,3 +186,11 @@ async def test_a_full_disk_stops_the_reading_and_loses_nothing(
         await until(lambda: taken(recorder, group) == [2] * 3)
         assert recorder.counters.trouble == ""
         assert recorder.counters.retry_count >= 1
+
+
+async def test_it_stops_at_whatever_moment_it_is_told(running: Running) -> None:
+    # The bus client's flush swallows a cancellation; turns of the loop reach that moment too.
+    for turn_count in range(0, 240, 12):
+        async with running(RecorderSettings(groups=[GroupId("g-stopped")])):
+            for _ in range(turn_count):
+                await asyncio.sleep(0)

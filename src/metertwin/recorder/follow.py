@@ -12,7 +12,7 @@ from metertwin.recorder.settings import RecorderSettings
 from metertwin.store.harvest import Harvest
 
 _READING_BYTES = 28  # of one reading's columns on the wire
-_IDLE_S = 5.0  # a fetch returns so often when there is nothing
+_IDLE_S = 1.0  # a fetch returns so often when there is nothing
 
 
 class Tail(Protocol):
@@ -40,13 +40,14 @@ class Follower:
     record: Callable[[Harvest], Awaitable[None]]
     settings: RecorderSettings
     counters: Counters
+    is_stopping: bool = field(default=False, init=False)
     _message_bytes: float = field(default=8_192.0, init=False)  # mean of the last harvest
 
     async def run(self) -> None:
-        """Follow for ever; ends only by an error or when cancelled."""
+        """Follow until an error, until cancelled, or soon after `is_stopping` was set."""
         under_way: asyncio.Task[None] | None = None
         try:
-            while True:
+            while not self.is_stopping:
                 messages = await self._gather()
                 if not messages:
                     if under_way is not None and under_way.done():

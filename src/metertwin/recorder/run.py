@@ -85,6 +85,7 @@ class Recorder:
     clock: Clock
     counters: Counters = field(default_factory=Counters)
     _services: dict[GroupId, Service] = field(default_factory=dict, init=False)
+    _is_stopping: bool = field(default=False, init=False)
     _recorded: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     async def run(self) -> None:
@@ -97,12 +98,23 @@ class Recorder:
                 for follower in followers:
                     tasks.create_task(follower.run())
                 tasks.create_task(self._serve_groups(threads))
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self._stop(followers)
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors  # the first one stopped the others
         finally:
             await asyncio.gather(*(service.stop() for service in self._services.values()))
             writer.close()
             threads.shutdown(wait=True)
+
+    def _stop(self, followers: list[Follower]) -> None:
+        """End the loops, also where the bus client swallowed the cancellation; its flush does."""
+        self._is_stopping = True
+        self._recorded.set()
+        for follower in followers:
+            follower.is_stopping = True
 
     def _followers(self, writer: Writer) -> list[Follower]:
         positions = self.store.remembered().positions
@@ -126,7 +138,7 @@ class Recorder:
 
     async def _serve_groups(self, threads: ThreadPoolExecutor) -> None:
         """Serve every group that has a history, as soon as it has one."""
-        while True:
+        while not self._is_stopping:
             for group in {*self.settings.groups, *self.store.groups()} - self._services.keys():
                 history = GroupHistory(group, self.store, threads)
                 handlers = {**history.handlers(), "host": self._host}
@@ -136,8 +148,9 @@ class Recorder:
                 except UnavailableError as error:
                     _log.warning("group_not_served", group=group, reason=str(error))
                     await asyncio.sleep(_SERVE_AGAIN_S)
-            self._recorded.clear()
-            await self._recorded.wait()
+            if not self._is_stopping:
+                self._recorded.clear()
+                await self._recorded.wait()
 
     async def _host(self, _request: Request, _meter: str, _deadline_s: float) -> dict[str, Any]:
         """Return the counters, and by how many messages each stream is ahead."""
