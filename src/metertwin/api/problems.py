@@ -45,6 +45,7 @@ _CODE_OF_HTTP_STATUS = {
     405: "method_not_allowed",
     413: "too_large",
 }
+_LOGGED = "An unexpected error was logged; the request may or may not have had effect."
 _log = structlog.get_logger("api")
 
 
@@ -116,7 +117,8 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     sentence = {
         "not_found": f"There is no {request.url.path}; /openapi.json lists what there is.",
         "method_not_allowed": f"{request.url.path} does not know {request.method}.",
-        "internal": "An unexpected error was logged; the request may or may not have had effect.",
+        "input.invalid": f"The request cannot be read: {error.detail}.",
+        "internal": _LOGGED,
     }.get(code, str(error.detail))
     return _response(problem(code, sentence))
 
@@ -124,12 +126,7 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
 def on_unexpected_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a fault of ours: log it whole, tell the caller nothing of its insides."""
     _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
-    return _response(
-        problem(
-            "internal",
-            "An unexpected error was logged; the request may or may not have had effect.",
-        )
-    )
+    return _response(problem("internal", _LOGGED))
 
 
 def _response(document: ProblemDocument) -> Response[bytes]:

@@ -16,8 +16,9 @@ class UnknownParameterError(InvalidInputError):
     code = "input.unknown_parameter"
 
 
-def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
+async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     """Raise UnknownParameterError if the query has a name the resource does not know."""
+    # A hook that is no coroutine would run in a thread, which costs more than the whole answer.
     if not request.scope["query_string"]:
         return
     known = _known_parameters(request.route_handler)
