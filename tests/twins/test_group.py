@@ -122,6 +122,17 @@ def test_status_follows_when_the_meter_was_last_heard(
     assert view.in_step_count() == 0
 
 
+def test_a_summary_has_the_newest_numbers_and_what_is_unknown_as_nothing(
+    clock: ManualClock, make_batch: MakeBatch
+) -> None:
+    group = group_of("a", "b")
+    group.apply(make_batch(("a", 1, [(IMPORT, 123456, -60), (POWER, 7, -5)])))
+    first, second = TwinView(group, clock).summaries([0, 1])
+    assert (first.power_import_w, first.energy_import_wh, first.age_s) == (7.0, 123456.0, 5.0)
+    assert (first.voltage_v, first.is_connected, first.status) == (None, None, TwinStatus.IN_STEP)
+    assert (second.status, second.age_s, second.power_import_w) == (TwinStatus.WAITING, None, None)
+
+
 def test_an_unknown_meter_is_named(clock: ManualClock) -> None:
     with pytest.raises(UnknownTwinError, match=r"no twin of meter x9; it has 1 twins"):
         group_of("a").row(MeterId("x9"))

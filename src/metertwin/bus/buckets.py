@@ -1,7 +1,13 @@
-"""Listing the keys of a bucket; the rest of a bucket is the client library's `KeyValue`."""
+"""Keys of a bucket, and its failures in our words; the rest is the library's `KeyValue`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import nats.errors
 from nats.js.errors import NoKeysError
 from nats.js.kv import KeyValue
+
+from metertwin.core.errors import UnavailableError
 
 
 async def keys_under(bucket: KeyValue, prefix: str = "") -> list[str]:
@@ -14,3 +20,16 @@ async def keys_under(bucket: KeyValue, prefix: str = "") -> list[str]:
     except NoKeysError:
         return []
     return sorted(key for key in keys if key.startswith(prefix))
+
+
+@contextmanager
+def bucket_at_hand(doing: str) -> Iterator[None]:
+    """Turn what the library raises while the bus is away into UnavailableError.
+
+    Args:
+        doing: What was being done, for the sentence, for example "saving the checkpoint of g1".
+    """
+    try:
+        yield
+    except (nats.errors.Error, TimeoutError) as error:
+        raise UnavailableError(f"The bus did not answer {doing}: {error}.") from error

@@ -7,13 +7,13 @@ off is still the owner.
 """
 
 import msgspec
-from nats.errors import Error as NatsError
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
+from metertwin.bus.buckets import bucket_at_hand
 from metertwin.bus.connection import Bus
 from metertwin.bus.subjects import OWNERS_BUCKET
-from metertwin.core.errors import ConflictError, UnavailableError
+from metertwin.core.errors import ConflictError
 from metertwin.core.ids import GroupId
 
 
@@ -46,7 +46,12 @@ async def claim(bus: Bus, key: str, holder: str) -> int:
         OwnedElsewhereError: Another holder has it, or took it at this moment.
         UnavailableError: The bus does not answer.
     """
-    owners = await _owners(bus)
+    with bucket_at_hand(f"claiming {key}"):
+        return await _claim(bus, key, holder)
+
+
+async def _claim(bus: Bus, key: str, holder: str) -> int:
+    owners = await bus.js.key_value(OWNERS_BUCKET)
     value = msgspec.json.encode(Claim(holder))
     try:
         entry = await owners.get(key)
@@ -66,23 +71,18 @@ async def claim(bus: Bus, key: str, holder: str) -> int:
 
 async def current_epoch(bus: Bus, key: str) -> int:
     """Return the epoch of the newest claim; 0 when nobody ever claimed it."""
-    try:
-        entry = await (await _owners(bus)).get(key)
-    except KeyNotFoundError:
-        return 0
-    return entry.revision or 0
+    with bucket_at_hand(f"looking up the owner of {key}"):
+        try:
+            entry = await (await bus.js.key_value(OWNERS_BUCKET)).get(key)
+        except KeyNotFoundError:
+            return 0
+        return entry.revision or 0
 
 
 async def release(bus: Bus, key: str) -> None:
     """Give a claim back, so that any holder can take it."""
-    await (await _owners(bus)).delete(key)
-
-
-async def _owners(bus: Bus) -> KeyValue:
-    try:
-        return await bus.js.key_value(OWNERS_BUCKET)
-    except NatsError as error:
-        raise UnavailableError(f"The bus gives no bucket {OWNERS_BUCKET}: {error}.") from error
+    with bucket_at_hand(f"releasing {key}"):
+        await (await bus.js.key_value(OWNERS_BUCKET)).delete(key)
 
 
 async def _write(owners: KeyValue, key: str, value: bytes, last_revision: int) -> int:

@@ -13,7 +13,7 @@ import msgspec
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
-from metertwin.bus.buckets import keys_under
+from metertwin.bus.buckets import bucket_at_hand, keys_under
 from metertwin.bus.connection import Bus
 from metertwin.bus.subjects import CHECKPOINT_BUCKET
 from metertwin.core.errors import ConflictError
@@ -63,7 +63,12 @@ class CheckpointStore:
         Raises:
             CheckpointError: Its parts do not fit together.
             SupersededError: A later owner has already been here.
+            UnavailableError: The bus does not answer.
         """
+        with bucket_at_hand(f"reading the checkpoint of group {self.group}"):
+            return await self._load()
+
+    async def _load(self) -> bytes | None:
         try:
             entry = await self.bucket.get(self._head_key)
         except KeyNotFoundError:
@@ -88,7 +93,12 @@ class CheckpointStore:
 
         Raises:
             SupersededError: Another host took the group over.
+            UnavailableError: The bus does not answer.
         """
+        with bucket_at_hand(f"saving the checkpoint of group {self.group}"):
+            await self._save(octets)
+
+    async def _save(self, octets: bytes) -> None:
         # The epoch in the folder's name keeps a superseded host off the new owner's parts.
         turn = "1" if self._folder.endswith(".0") else "0"
         folder = f"twins.{self.group}.{self.epoch}.{turn}"

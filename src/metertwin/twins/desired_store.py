@@ -6,7 +6,7 @@ import msgspec
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
-from metertwin.bus.buckets import keys_under
+from metertwin.bus.buckets import bucket_at_hand, keys_under
 from metertwin.bus.connection import Bus
 from metertwin.bus.subjects import DESIRED_BUCKET
 from metertwin.core.errors import ConflictError
@@ -30,8 +30,9 @@ class DesiredStore:
     async def open(cls, bus: Bus, group: GroupId) -> "DesiredStore":
         """Read the desired states of a group."""
         store = cls(await bus.js.key_value(DESIRED_BUCKET), group)
-        for key in await keys_under(store.bucket, f"{group}."):
-            await store._read(MeterId(key.split(".", 1)[1]))
+        with bucket_at_hand(f"reading the desired states of group {group}"):
+            for key in await keys_under(store.bucket, f"{group}."):
+                await store._read(MeterId(key.split(".", 1)[1]))
         return store
 
     async def change(self, meter: MeterId, changes: dict[str, Value | None]) -> Desired:
@@ -39,7 +40,12 @@ class DesiredStore:
 
         Raises:
             ConflictError: Somebody else wrote it at this moment.
+            UnavailableError: The bus does not answer.
         """
+        with bucket_at_hand(f"keeping the desired state of meter {meter}"):
+            return await self._change(meter, changes)
+
+    async def _change(self, meter: MeterId, changes: dict[str, Value | None]) -> Desired:
         state = changed(self.states.get(meter), changes)
         value = msgspec.json.encode(state)
         revision = self._revisions.get(meter, 0)

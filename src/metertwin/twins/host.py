@@ -1,7 +1,6 @@
 """The twin host: owns groups, keeps their twins in step, answers, commands, writes checkpoints."""
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,7 +15,7 @@ from metertwin.bus.subjects import READING_STREAM, Kind, of_group, subject
 from metertwin.bus.tail import StreamTail
 from metertwin.bus.wire import WireError
 from metertwin.core.clock import Clock
-from metertwin.core.errors import UnavailableError
+from metertwin.core.errors import MeterTwinError, UnavailableError
 from metertwin.core.ids import GroupId
 from metertwin.twins.checkpoint_store import SupersededError
 from metertwin.twins.follow import Applied, apply_delivered
@@ -27,6 +26,8 @@ from metertwin.twins.settings import TwinHostSettings
 _FETCH_COUNT = 5_000
 _FETCH_TIMEOUT_S = 1.0
 _HOUSEKEEPING_S = 0.25
+_STATE_VERSION = 1
+_STATE_TWINS_COUNT = 10_000  # in one message: about 2 MB
 
 log = structlog.get_logger(__name__)
 
@@ -111,16 +112,23 @@ class TwinHost:
         """Tell who listens which twins changed, and command what differs from desired."""
         for group, hosted in self.hosted.items():
             if hosted.desired.states:
-                await hosted.reconcile()
+                await self._reconcile(hosted)
             rows = hosted.group.take_changed_rows()
             if not rows:
                 continue
-            view = hosted.answers.view
-            summaries = [view.summary(row) for row in rows]
-            with contextlib.suppress(UnavailableError):
-                await self.bus.nc.publish(
-                    subject(group, Kind.STATE), msgspec.msgpack.encode((1, summaries))
+            # Live only: who was not there reads the twin; a bus that is away misses it.
+            summaries = hosted.answers.view.summaries(rows)
+            for start in range(0, len(summaries), _STATE_TWINS_COUNT):
+                some = summaries[start : start + _STATE_TWINS_COUNT]
+                await self.bus.say(
+                    subject(group, Kind.STATE), msgspec.msgpack.encode((_STATE_VERSION, some))
                 )
+
+    async def _reconcile(self, hosted: HostedGroup) -> None:
+        try:
+            await hosted.reconcile()
+        except MeterTwinError as error:
+            log.warning("reconcile_waits", group=hosted.group.settings.id, reason=str(error))
 
     async def _save_changed(self) -> None:
         for group, hosted in list(self.hosted.items()):
@@ -130,6 +138,8 @@ class TwinHost:
                 await hosted.save()
             except SupersededError as error:
                 await self._step_down(group, error)
+            except UnavailableError as error:
+                log.warning("checkpoint_waits", group=group, reason=str(error))
 
     async def _step_down(self, group: GroupId, reason: SupersededError) -> None:
         """Stop acting for a group that another host owns now; nothing of it is written."""

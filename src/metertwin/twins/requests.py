@@ -165,7 +165,7 @@ class TwinRequests:
         view = self._hosted.answers.view
         rows = view.rows_matching(wanted.search, wanted.status)
         page = rows[wanted.offset : wanted.offset + wanted.limit]
-        return {"total": len(rows), "items": [view.summary(row) for row in page]}
+        return {"total": len(rows), "items": view.summaries(page)}
 
     async def ledger(self, request: Request, token: str, _deadline_s: float) -> list[LedgerLine]:
         """Answer with the ledger of the group's twins."""

@@ -1,10 +1,12 @@
 """What a twin says of itself: a row of the columns as a document, a summary, one value."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from metertwin.core.clock import Clock, from_us, to_us
+from metertwin.core.ledger import Rows
 from metertwin.core.obis import Obis
 from metertwin.core.reading import Origin, Quality, RegisterReading
 from metertwin.core.twin import ReportedValue, TwinStatus, TwinSummary, obis_key
@@ -18,6 +20,7 @@ EXPORT_POWER = Obis(1, 0, 2, 7, 0, 255)
 VOLTAGE_L1 = Obis(1, 0, 32, 7, 0, 255)
 DISCONNECTOR = Obis(0, 0, 96, 3, 10, 255)
 
+_SUMMARY = (IMPORT_POWER, EXPORT_POWER, VOLTAGE_L1, IMPORT_ENERGY, DISCONNECTOR)
 _US_PER_S = 1e6
 
 
@@ -38,11 +41,7 @@ class TwinView:
     def status(self, row: int) -> TwinStatus:
         """Return how the twin stands to its meter, by when the meter was last heard."""
         last_received_at_us = int(self._group.columns.last_received_at_us[row])
-        if last_received_at_us < 0:
-            return TwinStatus.WAITING
-        silent_s = (to_us(self._clock.now()) - last_received_at_us) / _US_PER_S
-        is_fresh = silent_s <= self._group.settings.freshness_s
-        return TwinStatus.IN_STEP if is_fresh else TwinStatus.STALE
+        return self._status(to_us(self._clock.now()), last_received_at_us)
 
     def age_s(self, row: int) -> float | None:
         """Return the age of the twin's newest value in s; None while it has none."""
@@ -90,20 +89,43 @@ class TwinView:
             origin=Origin(int(columns.origin[column, row])).name.lower(),
         )
 
-    def summary(self, row: int) -> TwinSummary:
-        """Return what a list shows of the twin."""
-        disconnector = self._number(row, DISCONNECTOR)
-        return TwinSummary(
-            meter=self._group.columns.meters[row],
-            group=self._group.settings.id,
-            status=self.status(row),
-            age_s=self.age_s(row),
-            power_import_w=self._number(row, IMPORT_POWER),
-            power_export_w=self._number(row, EXPORT_POWER),
-            voltage_v=self._number(row, VOLTAGE_L1),
-            energy_import_wh=self._number(row, IMPORT_ENERGY),
-            is_connected=None if disconnector is None else bool(disconnector),
-        )
+    def summaries(self, rows: Sequence[int]) -> list[TwinSummary]:
+        """Return what a list shows of each twin; thousands at a time, so by columns."""
+        if not rows:
+            return []
+        wanted = np.array(rows, dtype=np.int64)
+        columns = self._group.columns
+        newest_us = columns.captured_at_us[:, wanted].max(axis=0, initial=-1)
+        now_us = to_us(self._clock.now())
+        return [
+            TwinSummary(
+                meter=columns.meters[row],
+                group=self._group.settings.id,
+                status=self._status(now_us, last_received_at_us),
+                age_s=None if newest < 0 else (now_us - newest) / _US_PER_S,
+                power_import_w=power_import_w,
+                power_export_w=power_export_w,
+                voltage_v=voltage_v,
+                energy_import_wh=energy_import_wh,
+                is_connected=None if disconnector is None else bool(disconnector),
+            )
+            for (
+                row,
+                newest,
+                last_received_at_us,
+                power_import_w,
+                power_export_w,
+                voltage_v,
+                energy_import_wh,
+                disconnector,
+            ) in zip(
+                rows,
+                newest_us.tolist(),
+                columns.last_received_at_us[wanted].tolist(),
+                *(self._numbers(wanted, obis) for obis in _SUMMARY),
+                strict=True,
+            )
+        ]
 
     def rows_matching(self, search: str, status: TwinStatus | None) -> list[int]:
         """Return the rows whose meter's id contains `search` and whose status is the given one."""
@@ -121,13 +143,28 @@ class TwinView:
         heard = columns.last_received_at_us[: len(columns)]
         return int(np.count_nonzero((heard >= 0) & (heard >= limit_us)))
 
-    def _number(self, row: int, obis: Obis) -> float | None:
-        cell = self.find(row, obis)
-        if cell is None:
-            return None
+    def _numbers(self, rows: Rows, obis: Obis) -> list[float | None]:
+        """Return the newest value with this code of each row; None where a twin has none."""
         columns = self._group.columns
-        scaler = columns.registers[cell.column].scaler
-        return float(scaled(int(columns.integers[cell.column, row]), scaler))
+        values: list[float | None] = [None] * len(rows)
+        newest_us = np.full(len(rows), -1, dtype=np.int64)
+        for column in columns.momentary_columns_of(obis):
+            captured_at_us = columns.captured_at_us[column, rows]
+            scaler = columns.registers[column].scaler
+            integers = columns.integers[column, rows]
+            # Divided, not multiplied by 0.1: 2359 x 10^-1 is 235.9 then, not 235.90000000000003.
+            numbers = (integers * 10.0**scaler if scaler > 0 else integers / 10.0**-scaler).tolist()
+            for position in np.flatnonzero(captured_at_us > newest_us).tolist():
+                values[position] = numbers[position]
+            newest_us = np.maximum(newest_us, captured_at_us)
+        return values
+
+    def _status(self, now_us: int, last_received_at_us: int) -> TwinStatus:
+        if last_received_at_us < 0:
+            return TwinStatus.WAITING
+        silent_s = (now_us - last_received_at_us) / _US_PER_S
+        is_fresh = silent_s <= self._group.settings.freshness_s
+        return TwinStatus.IN_STEP if is_fresh else TwinStatus.STALE
 
     def _captured_at_us(self, cell: Cell) -> int:
         return int(self._group.columns.captured_at_us[cell.column, cell.row])
