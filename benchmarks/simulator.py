@@ -24,7 +24,7 @@ from metertwin.cosem.client import ClientAssociation
 from metertwin.cosem.client_settings import ClientSettings
 from metertwin.cosem.wrapper import WrapperDecoder, encode_wrapper
 from metertwin.simulation.config import Security, SimulationConfig
-from metertwin.simulation.devices import FIRST_METER_SAP
+from metertwin.simulation.credentials import FIRST_METER_SAP
 from metertwin.simulation.serving import serve
 from metertwin.simulation.world import World
 

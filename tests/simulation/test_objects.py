@@ -31,7 +31,8 @@ from metertwin.cosem.loopback import ask
 from metertwin.cosem.server.association import ServerAssociation
 from metertwin.simulation.columns import Energy
 from metertwin.simulation.config import Security
-from metertwin.simulation.devices import DIRECTORY_SAP, FIRST_METER_SAP, MeterDevices
+from metertwin.simulation.credentials import FIRST_METER_SAP
+from metertwin.simulation.devices import DIRECTORY_SAP, MeterDevices
 from metertwin.simulation.event_log import MeterEvent
 from metertwin.simulation.households import Shares
 from metertwin.simulation.world import World

@@ -1,6 +1,7 @@
 """What to simulate and how to serve it."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -47,6 +48,11 @@ class SimulationConfig:
         port: Port to serve on, 0 for any free one.
         framing: How APDUs are framed.
         security: How clients prove themselves.
+        begins_at: When the street began, if it was before the clock's time: a street started again
+            lives through the time since in fast motion, so that its registers go on. None for the
+            clock's time.
+        push_to: Where every meter pushes its registers each quarter of an hour, host and port;
+            in the clear, so not together with security high. None for no pushes.
         is_secret_random: Whether passwords and keys are random; else they follow from the seed,
             which anybody can repeat.
         secret: What passwords and keys follow from instead, so that a street started again has the
@@ -67,6 +73,8 @@ class SimulationConfig:
     port: int = 0
     framing: Framing = Framing.WRAPPER
     security: Security = Security.HIGH
+    begins_at: datetime | None = None
+    push_to: tuple[str, int] | None = None
     is_secret_random: bool = True
     secret: bytes = field(default=b"", repr=False)
 
@@ -92,6 +100,11 @@ class SimulationConfig:
             raise SimulationConfigError(
                 f"A load profile of {self.profile_days} days is none; keep 1 or more.",
                 profile_days=self.profile_days,
+            )
+        if self.push_to is not None and self.security is Security.HIGH:
+            raise SimulationConfigError(
+                "Meters with security high do not push: their pushes would go in the clear. "
+                "Choose security none or low, or poll them."
             )
         self._check_shares()
 

@@ -14,6 +14,8 @@ from metertwin.cosem.security import KeyRing
 from metertwin.cosem.server.device import Credentials
 from metertwin.simulation.config import Framing, Security
 
+FIRST_METER_SAP = 256
+"""Server address of the first meter: above every one that the standards reserve."""
 _KEY_OCTETS = 16
 _PASSWORD_OCTETS = 8
 _MANAGING_SAP = 1

@@ -7,38 +7,46 @@ from metertwin.core.obis import Obis
 from metertwin.cosem.apdu.descriptors import AttributeDescriptor, CaptureObject
 from metertwin.cosem.apdu.enumerations import ActionResult, DataAccessResult
 from metertwin.cosem.classes.calendar import ActivityCalendar
-from metertwin.cosem.classes.clock import NEVER, Clock
+from metertwin.cosem.classes.clock import CLOCK_NAME, NEVER, Clock
 from metertwin.cosem.classes.control import DisconnectControl, Limiter
 from metertwin.cosem.classes.definition import CosemObject, Role
 from metertwin.cosem.classes.image_transfer import ImageTransfer
 from metertwin.cosem.classes.registers import DataObject
 from metertwin.cosem.classes.setups import PushSetup, SecuritySetup, send_destination
-from metertwin.cosem.data import Data, Tag, enum, octets, uint8, uint32, visible
+from metertwin.cosem.data import Data, Tag, enum, octets, structure, uint8, uint32, visible
 from metertwin.cosem.datetime import decode_datetime, encode_datetime
 from metertwin.cosem.errors import ServiceError
 from metertwin.simulation.breaker import MIN_OVER_S
-from metertwin.simulation.columns import NO_LIMIT_W
-from metertwin.simulation.config import Security
+from metertwin.simulation.columns import NO_LIMIT_W, Energy
+from metertwin.simulation.config import Security, SimulationConfig
+from metertwin.simulation.energy_objects import import_w
 from metertwin.simulation.local_clock import summer_time_rule
 from metertwin.simulation.meter import Meter
-from metertwin.simulation.profile_objects import AMR_STATUS_NAME, EVENT_CODE_NAME, LOAD_PROFILE_NAME
+from metertwin.simulation.profile_objects import AMR_STATUS_NAME, EVENT_CODE_NAME
 
 LOGICAL_DEVICE_NAME = Obis.parse("0-0:42.0.0")
 INVOCATION_COUNTER_NAME = Obis.parse("0-0:43.1.0")
+PUSHED = (
+    CaptureObject(1, LOGICAL_DEVICE_NAME, 2),
+    CaptureObject(8, CLOCK_NAME, 2),
+    CaptureObject(3, Obis.parse("1-0:1.8.0"), 2),
+    CaptureObject(3, Obis.parse("1-0:2.8.0"), 2),
+    CaptureObject(3, Obis.parse("1-0:1.7.0"), 2),
+)
+"""What the push setup lists and a push carries."""
 _AUTHENTICATED_ENCRYPTED = 3
 _SHIFT_MAX_S = 900
 _NO_OFFSET = timedelta()
 
 
-def device_objects(zone: ZoneInfo, start: datetime, security: Security) -> list[CosemObject[Meter]]:
+def device_objects(config: SimulationConfig, start: datetime) -> list[CosemObject[Meter]]:
     """Return all objects but registers and profiles.
 
     Args:
-        zone: The meters' local time.
+        config: What is simulated.
         start: Start of the simulation, whose year's summer time the clock tells.
-        security: How clients prove themselves.
     """
-    policy = _AUTHENTICATED_ENCRYPTED if security is Security.HIGH else 0
+    policy = _AUTHENTICATED_ENCRYPTED if config.security is Security.HIGH else 0
     return [
         DataObject(
             LOGICAL_DEVICE_NAME,
@@ -55,7 +63,7 @@ def device_objects(zone: ZoneInfo, start: datetime, security: Security) -> list[
             lambda meter: uint32(meter.lowest_invocation_counter),
             read_by=Role.PUBLIC,
         ),
-        _clock(zone, start),
+        _clock(config.zone, start),
         DisconnectControl(
             lambda meter: meter.is_connected,
             lambda meter: meter.control_state,
@@ -64,7 +72,7 @@ def device_objects(zone: ZoneInfo, start: datetime, security: Security) -> list[
         ),
         _limiter(),
         ActivityCalendar(lambda meter: meter.calendar, activated=Meter.follow_calendar),
-        PushSetup([CaptureObject(7, LOAD_PROFILE_NAME, 2)], send_destination("")),
+        PushSetup(PUSHED, send_destination(_destination(config))),
         SecuritySetup(enum(policy), enum(0), lambda meter: octets(system_title(meter.row))),
         ImageTransfer(lambda meter: meter.image),
     ]
@@ -78,6 +86,21 @@ def logical_device_name(meter: Meter) -> bytes:
 def system_title(row: int) -> bytes:
     """Return the 8 octets a meter ciphers under."""
     return b"MTW" + (row + 1).to_bytes(5, "big")
+
+
+def push_body(meter: Meter, zone: ZoneInfo) -> Data:
+    """Return what a meter pushes: the values of `PUSHED`, in order."""
+    return structure(
+        octets(logical_device_name(meter)),
+        octets(encode_datetime(meter.clock, zone)),
+        uint32(meter.energy_wh(Energy.IMPORT)),
+        uint32(meter.energy_wh(Energy.EXPORT)),
+        import_w(meter),
+    )
+
+
+def _destination(config: SimulationConfig) -> str:
+    return "" if config.push_to is None else f"{config.push_to[0]}:{config.push_to[1]}"
 
 
 def _status(meter: Meter) -> Data:

@@ -1,5 +1,6 @@
 """All meters of a world as logical devices, behind one address each."""
 
+import time
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from metertwin.cosem.server.device import LogicalDevice
 from metertwin.simulation.config import Framing, Security, SimulationConfig
 from metertwin.simulation.credentials import (
     CLIENT_SYSTEM_TITLE,
+    FIRST_METER_SAP,
     MeterAddress,
     SecretSource,
     clients_of,
@@ -31,9 +33,9 @@ from metertwin.simulation.world import World
 
 DIRECTORY_SAP = 1
 """The logical device that lists all others; it knows the public client alone."""
-FIRST_METER_SAP = 256
-"""Above every address that the standards reserve and a client may take for itself."""
 _SAP_MAX = {Framing.WRAPPER: 0xFFFF, Framing.HDLC: 0x3FFE}
+_COUNTER_EPOCH_S = 1_767_225_600  # 2026-01-01
+_COUNTERS_PER_S = 12
 _DIRECTORY_CLIENT = Client(16, Role.PUBLIC)
 
 
@@ -42,7 +44,7 @@ def meter_model(
 ) -> ObjectModel[Meter]:
     """Return the objects of a meter on one or three phases."""
     objects: list[CosemObject[Meter]] = [
-        *device_objects(config.zone, start, config.security),
+        *device_objects(config, start),
         *energy_objects(phase_count),
         *profile_objects(config.zone, profile_entries),
     ]
@@ -75,6 +77,7 @@ class MeterDevices:
         )
         self.meters = [Meter(shared, row) for row in range(street.meter_count)]
         self.by_sap: dict[int, LogicalDevice[Any]] = {DIRECTORY_SAP: self._directory()}
+        first_counter = _first_counter() if config.secret else 1
         for meter, is_three_phase in zip(self.meters, street.is_three_phase, strict=True):
             sap = FIRST_METER_SAP + meter.row
             meter.device = LogicalDevice(
@@ -83,6 +86,7 @@ class MeterDevices:
                 sap=sap,
                 system_title=system_title(meter.row),
                 credentials=self._secrets.credentials(meter.id, config.security),
+                invocation_counter=first_counter,
             )
             self.by_sap[sap] = meter.device
 
@@ -128,6 +132,15 @@ class MeterDevices:
             SapAssignment(listed),
         ]
         return LogicalDevice(ObjectModel(objects, [_DIRECTORY_CLIENT]), None, sap=DIRECTORY_SAP)
+
+
+def _first_counter() -> int:
+    """Return an invocation counter above all that an earlier process used with the same keys.
+
+    A counter used twice with one key breaks the cipher, and nothing is kept over a restart; so it
+    starts from the time, at a rate above what one meter answers for long, until 2036.
+    """
+    return int((time.time() - _COUNTER_EPOCH_S) * _COUNTERS_PER_S) + 1
 
 
 def _check_addresses(framing: Framing, meter_count: int) -> None:

@@ -31,7 +31,7 @@ def energy_objects(phase_count: int) -> list[CosemObject[Meter]]:
         _register(code, _energy(counter), 0, unit) for code, counter, unit in _ENERGIES
     ]
     objects += [
-        _register("1-0:1.7.0", _import_w, 0, Unit.WATT),
+        _register("1-0:1.7.0", import_w, 0, Unit.WATT),
         _register("1-0:2.7.0", _export_w, 0, Unit.WATT),
         _register("1-0:3.7.0", _import_var, 0, Unit.VAR),
         _register("1-0:4.7.0", _export_var, 0, Unit.VAR),
@@ -53,7 +53,8 @@ def _energy(counter: Energy) -> Callable[[Meter], Data]:
     return lambda meter: uint32(meter.energy_wh(counter))
 
 
-def _import_w(meter: Meter) -> Data:
+def import_w(meter: Meter) -> Data:
+    """Return 1.7.0, the power a meter draws, 0 while it feeds in."""
     return uint32(max(round(float(meter.world.columns.power_w[meter.row])), 0))
 
 

@@ -18,6 +18,7 @@ from metertwin.simulation.answering import endpoint_of
 from metertwin.simulation.config import Framing, SimulationConfig
 from metertwin.simulation.credentials import MeterAddress
 from metertwin.simulation.devices import MeterDevices
+from metertwin.simulation.pushing import Pusher
 from metertwin.simulation.world import World
 
 _BACKLOG_COUNT = 4096
@@ -42,6 +43,8 @@ class Simulation:
         self._connections: set[MeterConnection] = set()
         self._server: asyncio.Server | None = None
         self._pump: asyncio.Task[None] | None = None
+        push_to = world.config.push_to
+        self._pusher = None if push_to is None else Pusher(devices.meters, world.config, push_to)
 
     @property
     def connection_count(self) -> int:
@@ -65,6 +68,8 @@ class Simulation:
         )
         port = self._server.sockets[0].getsockname()[1]
         self.meters = self._devices.addresses(config.host, port)
+        if self._pusher is not None:
+            self._pusher.start(self.world.now_s)
         self._pump = asyncio.create_task(self._follow_clock())
 
     async def wait(self) -> None:
@@ -83,6 +88,8 @@ class Simulation:
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.wait([self._pump])
+        if self._pusher is not None:
+            await self._pusher.close()
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
@@ -90,14 +97,26 @@ class Simulation:
         if self._server is not None:
             await self._server.wait_closed()
 
+    async def catch_up(self) -> float:
+        """Bring the street to the last whole step of the clock; return that moment, s since 1970.
+
+        Raises:
+            PowerFlowError: A feeder has no solution.
+        """
+        world = self.world
+        due_s = self._clock.now().timestamp() // world.step_s * world.step_s
+        while world.now_s < due_s:
+            # One batch at a time: between two of them, meters answer.
+            world.advance(datetime.fromtimestamp(min(due_s, world.batch_end_s), UTC))
+            await asyncio.sleep(0)
+        return due_s
+
     async def _follow_clock(self) -> None:
-        world, step_s = self.world, self.world.step_s
+        step_s = self.world.step_s
         while True:
-            due_s = self._clock.now().timestamp() // step_s * step_s
-            while world.now_s < due_s:
-                # One batch at a time: between two of them, meters answer.
-                world.advance(datetime.fromtimestamp(min(due_s, world.batch_end_s), UTC))
-                await asyncio.sleep(0)
+            due_s = await self.catch_up()
+            if self._pusher is not None:
+                self._pusher.push_due(self.world.now_s)
             behind_s = self._clock.now().timestamp() - due_s
             left_s = (step_s - behind_s) / self._clock.speed_ratio
             await asyncio.sleep(min(max(left_s, _PUMP_S / 10), _PUMP_S))
@@ -115,11 +134,12 @@ async def serve(config: SimulationConfig, clock: Clock) -> Simulation:
         ScenarioError: The scenario file is wrong.
         OSError: The port cannot be had.
     """
-    world = World(config, clock.now(), speed_ratio=clock.speed_ratio)
-    world.current_time = clock.now
+    world = World(config, config.begins_at or clock.now(), speed_ratio=clock.speed_ratio)
     simulation = Simulation(world, MeterDevices(world), clock)
     # The registers of a meter that nobody has stepped yet would show 0 V.
     world.advance(world.now + timedelta(seconds=1))
+    await simulation.catch_up()
+    world.current_time = clock.now
     await simulation.start()
     return simulation
 
