@@ -32,6 +32,7 @@ Connect = Callable[[Role], Awaitable[Bus]]
 
 START = datetime(2026, 3, 28, 12, tzinfo=UTC)
 _WAIT_S = 30.0
+_ACTION_REQUEST = 0xC3
 
 
 async def wait_until(holds: Callable[[], bool], what: str = "the condition") -> None:
@@ -165,8 +166,8 @@ class FaultyWire:
             header = await there.readexactly(8)
             answer = header + await there.readexactly(int.from_bytes(header[6:8], "big"))
             await asyncio.sleep(self.delay_s)
-            if self.mode == "lose_answer":
-                self.mode = "silent"
+            if self.mode == "lose_action" and question[8] == _ACTION_REQUEST:
+                self.mode = "silent"  # the meter has acted and nobody hears of it
                 continue
             if self.mode == "garbage":
                 answer = b"\xff" * len(answer)
@@ -226,6 +227,8 @@ async def run(connect_as: Connect) -> AsyncIterator[Callable[..., Awaitable[asyn
 
     yield start
     for task in tasks:
+        if task.done():
+            continue  # the test has seen how it ended
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
@@ -325,8 +328,10 @@ class Scene:
     _configure: Callable[..., GatewayConfig]
     _run: Callable[..., Awaitable[asyncio.Task[None]]]
 
-    async def street(self, meter_count: int, security: Security = Security.NONE) -> Street:
-        return await self._start_street(meter_count, self.clock, security)
+    async def street(
+        self, meter_count: int, security: Security = Security.NONE, clock: Clock | None = None
+    ) -> Street:
+        return await self._start_street(meter_count, clock or self.clock, security)
 
     async def wire(self, entry: MeterEntry, mode: str = "pass") -> tuple[FaultyWire, MeterEntry]:
         """Put a relay in front of a meter; return it and the entry that leads through it."""
