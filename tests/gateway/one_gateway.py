@@ -29,4 +29,5 @@ async def main() -> None:
     await run_gateway(settings.config, bus, clock)
 
 
-asyncio.run(main())
+if __name__ == "__main__":  # doctest collection imports it
+    asyncio.run(main())
