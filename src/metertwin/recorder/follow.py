@@ -57,12 +57,15 @@ class Follower:
                 harvest = self.intake(messages)
                 if under_way is not None:
                     await under_way
-                under_way = asyncio.create_task(_awaited(self.record(harvest)))
+                under_way = asyncio.create_task(self._write(harvest))
         finally:
             if under_way is not None:
                 under_way.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await under_way
+
+    async def _write(self, harvest: Harvest) -> None:
+        await self.record(harvest)
 
     async def _gather(self) -> list[Delivered]:
         """Return messages for one harvest: enough of them, or those of a moment."""
@@ -90,7 +93,3 @@ class Follower:
 
 def _size(messages: Sequence[Delivered]) -> int:
     return sum([len(message.data) + 1 for message in messages])
-
-
-async def _awaited(awaitable: Awaitable[None]) -> None:
-    await awaitable
