@@ -42,7 +42,8 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]])
     kept = [list(row) for row in rows]
     for column, heading in enumerate(headings):
         numeric = any(isinstance(row[column], int | float) for row in kept)
-        result.add_column(heading, justify="right" if numeric else "left")
+        # What a row is about must be readable in full: people copy it into the next command.
+        result.add_column(heading, justify="right" if numeric else "left", no_wrap=column == 0)
     for row in kept:
         result.add_row(*(_cell(value) for value in row))
     return result
@@ -61,6 +62,16 @@ def age(age_s: float | None) -> str:
         return f"{age_s:.0f} s"
     minutes = int(age_s // 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def moment(text: str | None) -> str:
+    """Return an ISO 8601 UTC time for a narrow column, to the second.
+
+    Example:
+        >>> moment("2026-03-29T12:00:00.123456Z"), moment(None)
+        ('2026-03-29 12:00:00', '-')
+    """
+    return "-" if text is None else text[:19].replace("T", " ")
 
 
 def _cell(value: object) -> Text:

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import Body, HeaderParameter, PathParameter, QueryParameter
 
 from metertwin.api.answers import CommandAnswer, CommandRecord
 from metertwin.api.asking import ask_group, ask_meter, each_group
 from metertwin.api.context import DEADLINE_MAX_S, DEADLINE_S, ApiContext
+from metertwin.api.resources.documentation import COMMAND, answers
 from metertwin.api.resources.parameters import MeterPath
 from metertwin.api.series import rows
 from metertwin.bus.messages import Request
@@ -69,11 +69,9 @@ _EXAMPLES = [
     status_code=202,
     summary="Command a meter",
     tags=["commands"],
-    responses={
-        202: ResponseSpec(
-            CommandRecord, description="The twin accepted it; Location says where to look for more."
-        )
-    },
+    responses=answers(
+        202, CommandRecord, "The twin accepted it; Location says where to look for more.", COMMAND
+    ),
 )
 async def give_command(
     context: NamedDependency[ApiContext],
@@ -122,7 +120,12 @@ async def give_command(
     return Response(record, status_code=202, headers={"location": f"/v1/commands/{command}"})
 
 
-@get("/v1/commands/{command:str}", summary="Show a command's answers", tags=["commands"])
+@get(
+    "/v1/commands/{command:str}",
+    summary="Show a command's answers",
+    tags=["commands"],
+    responses=answers(200, CommandRecord, "Both answers, each null until there.", COMMAND),
+)
 async def show_command(
     context: NamedDependency[ApiContext],
     command: Annotated[str, PathParameter(description="The command's id, or its idempotency key.")],

@@ -9,6 +9,7 @@ from litestar.params import QueryParameter
 from metertwin.api.asking import ask_meter
 from metertwin.api.context import DEADLINE_S, ApiContext
 from metertwin.api.ranges import asked_range
+from metertwin.api.resources.documentation import answers
 from metertwin.api.resources.parameters import EndQuery, MeterPath, StartQuery
 from metertwin.api.series import rows
 from metertwin.bus.messages import Request
@@ -16,7 +17,12 @@ from metertwin.bus.subjects import Kind
 from metertwin.store.formats import JsonColumns
 
 
-@get("/v1/twins/{meter:str}/events", summary="List a meter's events", tags=["events"])
+@get(
+    "/v1/twins/{meter:str}/events",
+    summary="List a meter's events",
+    tags=["events"],
+    responses=answers(),
+)
 async def list_events(
     context: NamedDependency[ApiContext],
     meter: MeterPath,

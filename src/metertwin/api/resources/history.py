@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from litestar import Request as HttpRequest
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 
 from metertwin.api.asking import ask_meter
 from metertwin.api.context import DEADLINE_S, ApiContext
 from metertwin.api.ranges import asked_range
+from metertwin.api.resources.documentation import SERIES, answers
 from metertwin.api.resources.parameters import EndQuery, MeterPath, StartQuery
 from metertwin.api.series import ARROW, FORMS, JSON, SeriesDocument, render, rows
 from metertwin.bus.messages import Request
@@ -42,7 +42,7 @@ class ResampleError(InvalidInputError):
     "/v1/twins/{meter:str}/history/{obis:str}",
     summary="Read a register's history",
     tags=["history"],
-    responses={200: ResponseSpec(SeriesDocument, description="Columns of equal length.")},
+    responses=answers(200, SeriesDocument, "Columns of equal length.", SERIES),
 )
 async def show_history(
     context: NamedDependency[ApiContext],
@@ -94,7 +94,12 @@ async def show_history(
     return Response(render(octets, form), media_type=form)
 
 
-@get("/v1/twins/{meter:str}/registers", summary="List a meter's registers", tags=["history"])
+@get(
+    "/v1/twins/{meter:str}/registers",
+    summary="List a meter's registers",
+    tags=["history"],
+    responses=answers(),
+)
 async def list_registers(
     context: NamedDependency[ApiContext], meter: MeterPath
 ) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from metertwin.api.answers import LedgerEntry, LedgerReport, LedgerTotal
 from metertwin.api.asking import ask_group, each_group
 from metertwin.api.context import DEADLINE_S, ApiContext
+from metertwin.api.resources.documentation import answers
 from metertwin.api.resources.parameters import GroupQuery, MeterQuery
 from metertwin.bus.messages import Request
 from metertwin.bus.subjects import Kind
@@ -17,7 +18,7 @@ from metertwin.core.twin import LedgerLine
 Lines = dict[GroupId, list[LedgerLine]]
 
 
-@get("/v1/ledger", summary="Show that nothing was lost", tags=["ledger"])
+@get("/v1/ledger", summary="Show that nothing was lost", tags=["ledger"], responses=answers())
 async def show_ledger(
     context: NamedDependency[ApiContext], group: GroupQuery = None, meter: MeterQuery = None
 ) -> LedgerReport:

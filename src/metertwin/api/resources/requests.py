@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, post
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import Body, PathParameter
 
 from metertwin.api.asking import ask_meter
 from metertwin.api.context import DEADLINE_MAX_S, DEADLINE_S, ApiContext
+from metertwin.api.resources.documentation import USAGE_NOW, answers
 from metertwin.api.resources.parameters import MeterPath
 from metertwin.bus.messages import Request
 
@@ -49,7 +49,7 @@ _EXAMPLES = [
     status_code=200,
     summary="Ask a twin",
     tags=["twins"],
-    responses={200: ResponseSpec(dict[str, Any], description="What the twin answered.")},
+    responses=answers(200, dict[str, Any], "What the twin answered.", USAGE_NOW),
 )
 async def ask_twin(
     context: NamedDependency[ApiContext],

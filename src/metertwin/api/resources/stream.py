@@ -11,6 +11,7 @@ from litestar.response import Stream
 from metertwin.api.context import ApiContext
 from metertwin.api.feed import KINDS
 from metertwin.api.live import Interest, chunks
+from metertwin.api.resources.documentation import answers
 from metertwin.core.errors import InvalidInputError
 from metertwin.core.ids import meter_id
 
@@ -28,6 +29,7 @@ class UnknownKindError(InvalidInputError):
     summary="Follow what happens, live",
     tags=["events"],
     media_type=MEDIA_TYPE,
+    responses=answers(),
 )
 async def follow(
     context: NamedDependency[ApiContext],

@@ -11,6 +11,7 @@ from litestar.params import Body, QueryParameter
 from metertwin.api.answers import TwinPage
 from metertwin.api.asking import ask_group, ask_meter, each_group
 from metertwin.api.context import DEADLINE_S, ApiContext
+from metertwin.api.resources.documentation import answers
 from metertwin.api.resources.parameters import GroupQuery, MeterPath, Offset, PageLimit
 from metertwin.bus.messages import Request
 from metertwin.core.ids import GroupId
@@ -30,7 +31,7 @@ class DesiredState(msgspec.Struct):
     desired: dict[str, str | int]
 
 
-@get("/v1/twins", summary="List twins", tags=["twins"])
+@get("/v1/twins", summary="List twins", tags=["twins"], responses=answers())
 async def list_twins(
     context: NamedDependency[ApiContext],
     *,
@@ -64,13 +65,18 @@ async def list_twins(
     return TwinPage(total, _items(pages), {**silent, **fell_silent})
 
 
-@get("/v1/twins/{meter:str}", summary="Show a twin", tags=["twins"])
+@get("/v1/twins/{meter:str}", summary="Show a twin", tags=["twins"], responses=answers())
 async def show_twin(context: NamedDependency[ApiContext], meter: MeterPath) -> TwinDocument:
     """Return what the meter reported, what is wanted of it, and how fresh that is."""
     return await ask_meter(context, meter, Request("twin", {}), TwinDocument, DEADLINE_S)
 
 
-@get("/v1/twins/{meter:str}/latest", summary="Newest values of a twin", tags=["twins"])
+@get(
+    "/v1/twins/{meter:str}/latest",
+    summary="Newest values of a twin",
+    tags=["twins"],
+    responses=answers(),
+)
 async def show_latest(context: NamedDependency[ApiContext], meter: MeterPath) -> dict[str, Any]:
     """Return the newest reported value of each register, by OBIS code, each with its age."""
     twin = await ask_meter(context, meter, Request("twin", {}), TwinDocument, DEADLINE_S)
@@ -82,7 +88,12 @@ async def show_latest(context: NamedDependency[ApiContext], meter: MeterPath) ->
     }
 
 
-@patch("/v1/twins/{meter:str}/desired", summary="Say what is wanted", tags=["twins"])
+@patch(
+    "/v1/twins/{meter:str}/desired",
+    summary="Say what is wanted",
+    tags=["twins"],
+    responses=answers(),
+)
 async def change_desired(
     context: NamedDependency[ApiContext],
     meter: MeterPath,

@@ -8,7 +8,7 @@ import typer
 
 from metertwin.cli.client import ApiClient
 from metertwin.cli.options import DEFAULT_STATE, JsonOption, StateOption
-from metertwin.cli.show import console, print_json, table
+from metertwin.cli.show import console, moment, print_json, table
 
 _WAIT_LONGEST_S = 60.0  # what the API allows in one request
 _GOOD = frozenset({"accepted", "effected"})
@@ -72,4 +72,4 @@ def _awaited(api: ApiClient, command_id: str) -> Any:  # noqa: ANN401  JSON is a
 def _row(question: str, answer: dict[str, str] | None) -> list[object]:
     if answer is None:
         return [question, None, None, "not yet answered"]
-    return [question, answer["status"], answer["at"], answer["reason"]]
+    return [question, answer["status"], moment(answer["at"]), answer["reason"]]

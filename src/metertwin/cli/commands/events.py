@@ -8,7 +8,7 @@ import typer
 from metertwin.cli.client import ApiClient
 from metertwin.cli.events_stream import messages
 from metertwin.cli.options import DEFAULT_STATE, JsonOption, StateOption
-from metertwin.cli.show import console, print_json, print_json_line, table
+from metertwin.cli.show import console, moment, print_json, print_json_line, table
 
 _COLUMNS = ("captured_at", "source", "code", "name", "detail")
 
@@ -40,7 +40,10 @@ def events(
     if json:
         print_json(answer)
         return
-    rows = ([event[column] for column in _COLUMNS] for event in answer["events"])
+    rows = (
+        [moment(event["captured_at"]), *(event[column] for column in _COLUMNS[1:])]
+        for event in answer["events"]
+    )
     console.print(table(f"Events of {meter}", _COLUMNS, rows))
 
 

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from metertwin.cli.client import ApiClient
 from metertwin.cli.options import DEFAULT_STATE, StateOption
-from metertwin.cli.show import console, table
+from metertwin.cli.show import console, moment, table
 from metertwin.core.errors import UnavailableError
 
 
@@ -31,6 +31,8 @@ _MEDIA_TYPES = {
     Format.JSON: "application/json",
     Format.ARROW: "application/vnd.apache.arrow.stream",
 }
+_TIMES = frozenset({"captured_at", "interval_start", "since"})
+_NOT_SHOWN = frozenset({"integer", "received_at", "sequence"})  # --format csv has them
 
 
 class OutputError(UnavailableError):
@@ -97,8 +99,12 @@ def _write(out: Path, octets: bytes) -> None:
 
 def _show(octets: bytes) -> None:
     series = msgspec.json.decode(octets)
-    columns = series["columns"]
-    title = f"{series['obis']} of {series['meter']} in {series['unit'] or 'numbers'}"
+    columns = {
+        name: [moment(text) for text in column] if name in _TIMES else column
+        for name, column in series["columns"].items()
+        if name not in _NOT_SHOWN
+    }
+    title = f"{series['obis']} of {series['meter']} in {series['unit'] or 'numbers'}, times in UTC"
     rows = zip(*columns.values(), strict=True)
-    console.print(table(title, tuple(columns), rows))
+    console.print(table(title, [name.replace("_", " ") for name in columns], rows))
     console.print(f"{series['count']:,} rows")

@@ -7,7 +7,7 @@ import typer
 
 from metertwin.cli.client import ApiClient
 from metertwin.cli.options import DEFAULT_STATE, JsonOption, StateOption
-from metertwin.cli.show import age, console, print_json, table
+from metertwin.cli.show import age, console, moment, print_json, table
 
 
 def twin(
@@ -27,7 +27,7 @@ def twin(
         f"{age(document['age_s'])} old, owner's epoch {document['epoch']}"
     )
     rows = (_reported_row(key, value) for key, value in sorted(document["reported"].items()))
-    headings = ("register", "value", "unit", "captured at", "age", "quality", "origin")
+    headings = ("register", "value", "unit", "captured at (UTC)", "age", "quality", "origin")
     console.print(table("Reported", headings, rows))
     if document["desired"]:
         wishes = (
@@ -48,7 +48,7 @@ def _reported_row(key: str, value: dict[str, Any]) -> list[object]:
         key,
         str(value["value"]),
         value["unit"],
-        value["captured_at"],
+        moment(value["captured_at"]),
         age(value["age_s"]),
         value["quality"],
         value["origin"],
