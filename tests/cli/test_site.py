@@ -1,0 +1,121 @@
+"""The whole way: simulated meters, gateway, bus, twin host, recorder, API, command line."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from metertwin.bus.server import free_port
+from metertwin.cli.demo.plan import DemoOptions, site_of
+from metertwin.fleet.launch import LocalSite
+from metertwin.fleet.state import StateDirectory
+from metertwin.fleet.supervisor import Supervisor
+
+METERS = 3
+
+
+class Terminal:
+    """Runs commands against one site."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+
+    async def run(self, *arguments: str) -> tuple[int, str, str]:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "metertwin.cli",
+            *arguments,
+            "--state",
+            str(self._state),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, error = await child.communicate()
+        assert child.returncode is not None
+        return child.returncode, out.decode(), error.decode()
+
+    async def json(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON is anything
+        code, out, error = await self.run(*arguments, "--json")
+        assert code == 0, error
+        return json.loads(out)
+
+
+@pytest.fixture
+async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
+    state = StateDirectory(tmp_path / "site")
+    options = DemoOptions(METERS, 60.0, None, free_port(), "high", None, state.root, 1)
+    site = LocalSite(state, site_of(options), Supervisor(), lambda _: None)
+    try:
+        await site.start()
+        here = Terminal(state.root)
+        async with asyncio.timeout(60):
+            while (await here.run("health"))[0] != 0:
+                pass
+            while (await here.json("twins", "--status", "in_step"))["total"] <= METERS:
+                pass  # the transformer has a meter as well
+        yield here
+    finally:
+        await site.stop()
+
+
+async def test_people_see_ask_command_and_account_for_a_running_site(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    page = await terminal.json("twins")
+    meter = page["items"][0]["meter"]
+
+    # Straight from the meter: the answer says so, and no value is older than the question.
+    answer = await terminal.json("request", meter, "usage_now", "--max-age", "0")
+    assert answer["source"] == "meter"
+    assert float(answer["energy_import"]["value"]) >= 0
+
+    # Both answers of a command, and the meter's own word for it.
+    record = await terminal.json("command", meter, "disconnect", "--wait", "--key", "test-1")
+    assert record["accepted"]["status"] == "accepted"
+    assert record["effected"]["status"] == "effected"
+    code, shown, _ = await terminal.run("command", meter, "disconnect", "--key", "test-1")
+    assert code == 0
+    assert "effected" in shown
+    code, _, error = await terminal.run("command", meter, "reconnect", "--key", "test-1")
+    assert code == 1
+    assert error.startswith("metertwin: Command id test-1 already stands for disconnect")
+
+    # What was read is history: the same integers in every form.
+    history = ("history", meter, "1.8.0", "--period", "0", "--start", "2000-01-01T00:00:00Z")
+    series = await terminal.json(*history)
+    arrow = tmp_path / "history.arrow"
+    assert (await terminal.run(*history, "--format", "arrow", "--out", str(arrow)))[0] == 0
+    table = pa.ipc.open_stream(arrow.read_bytes()).read_all()
+    count = series["count"]
+    assert count > 0
+    assert table["integer"].to_pylist()[:count] == series["columns"]["integer"]
+    code, text, _ = await terminal.run(*history, "--format", "csv")
+    assert code == 0
+    assert len(text.splitlines()) - 1 >= table.num_rows
+
+    # And every reading is accounted for, by the twins and by the store.
+    async with asyncio.timeout(30):
+        while not (report := await terminal.json("ledger"))["total"]["balanced"]:
+            pass  # a reader is catching up
+    assert report["total"]["missing"] == 0
+    assert report["total"]["received"] == report["total"]["stored"] > count
+
+
+async def test_wrong_questions_end_in_one_sentence(terminal: Terminal) -> None:
+    for arguments, sentence in (
+        (("twin", "nobody"), "There is no twin of meter nobody"),
+        (("request", "m000001", "usage_then"), "There is no request 'usage_then'"),
+        (("history", "m000001", "energy"), "'energy' is not an OBIS code"),
+        (("history", "m000001", "1.8.0", "--start", "today"), "start is 'today', which is no ISO"),
+        (("desired", "m000001", "colour=blue"), "cannot take colour='blue'"),
+        (("command", "m000001", "set-limit", "--limit-w", "9999999"), "outside 0 to 1000000 W"),
+    ):
+        code, _, error = await terminal.run(*arguments)
+        assert (code, error.count("\n")) == (1, 1), error
+        assert sentence in error
