@@ -143,6 +143,15 @@ def test_a_profile_entry_is_the_register_at_its_time(world: World, reader: Reade
     assert reader.get(7, "1-0:99.1.0", 7) == uint32(6)
 
 
+def test_entries_do_not_depend_on_how_far_time_jumps(make_world: MakeWorld) -> None:
+    walked, jumped = make_world(step_s=300), make_world(step_s=300)
+    for _ in range(12):
+        walked.advance(walked.now + timedelta(seconds=300))
+    jumped.advance(jumped.now + timedelta(hours=1))
+    for row in range(21):
+        assert (walked.profiles.read(row).registers == jumped.profiles.read(row).registers).all()
+
+
 def test_a_full_profile_forgets_its_oldest_entries(make_world: MakeWorld) -> None:
     world = make_world(security=Security.NONE, step_s=900, profile_days=1)
     reader = Reader(MeterDevices(world), FIRST_METER_SAP)
@@ -197,6 +206,8 @@ def test_a_profile_over_the_end_of_summer_time_tells_its_hours_apart(
     assert status == [8, 8, 8, 0, 0, 0, 0, 0]  # bit 3 is summer time
     times = [decode_datetime(entry.elements()[0].octets()).moment for entry in rows]
     assert np.diff([moment.timestamp() for moment in times]).tolist() == [900.0] * 7
+    hours = [entry.elements()[0].octets()[5] for entry in rows]
+    assert hours == [2, 2, 2, 2, 2, 2, 2, 3]  # as the clock on the wall shows them
 
 
 def test_a_set_clock_is_off_from_then_on(world: World, reader: Reader, row: int) -> None:
