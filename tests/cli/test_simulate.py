@@ -21,7 +21,7 @@ def test_it_prints_where_each_meter_is_and_ends_when_asked() -> None:
             child.send_signal(signal.SIGTERM)
         assert child.wait(timeout=20) == 0
     assert len({meter["server_sap"] for meter in meters}) == len(meters) >= 2
-    assert all(len(bytes.fromhex(meter["password"])) == 8 for meter in meters)
+    assert all(len(bytes.fromhex(meter["password"])) == 16 for meter in meters)
     assert all(meter["origin"] == "simulated" for meter in meters)
 
 

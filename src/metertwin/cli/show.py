@@ -43,7 +43,13 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]])
     for column, heading in enumerate(headings):
         numeric = any(isinstance(row[column], int | float) for row in kept)
         # What a row is about must be readable in full: people copy it into the next command.
-        result.add_column(heading, justify="right" if numeric else "left", no_wrap=column == 0)
+        # Other columns fold where the terminal is narrow; nothing is cut off.
+        result.add_column(
+            heading,
+            justify="right" if numeric else "left",
+            no_wrap=column == 0,
+            overflow="fold",
+        )
     for row in kept:
         result.add_row(*(_cell(value) for value in row))
     return result

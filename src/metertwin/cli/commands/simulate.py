@@ -92,25 +92,30 @@ async def _serve(config: SimulationConfig, clock: Clock, *, as_json: bool) -> No
 
 
 def _show(entries: list[MeterEntry], config: SimulationConfig) -> None:
-    headings = ["meter", "group", "address", "server", "client"]
+    first = entries[0]
     secrets: tuple[str, ...] = ()
     if config.security is Security.LOW:
         secrets = ("password",)
     elif config.security is Security.HIGH:
-        secrets = ("system_title", "encryption_key", "authentication_key")
+        secrets = ("encryption_key", "authentication_key")
     rows = (
-        [
-            entry.id,
-            entry.group,
-            f"{entry.host}:{entry.port}",
-            str(entry.server_sap),
-            str(entry.client_sap),
-            *(getattr(entry, name) for name in secrets),
-        ]
+        [entry.id, entry.group, str(entry.server_sap), *(_secret(entry, name) for name in secrets)]
         for entry in entries[:_SHOWN]
     )
-    title = f"{len(entries):,} meters, {config.framing.value}, security {config.security.value}"
-    console.print(table(title, [*headings, *(name.replace("_", " ") for name in secrets)], rows))
+    title = (
+        f"{len(entries):,} meters at {first.host}:{first.port}, {config.framing.value}, security "
+        f"{config.security.value}, client {first.client_sap}"
+    )
+    if first.system_title:
+        title += f", client system title {first.system_title}"
+    headings = ["meter", "group", "server", *(name.replace("_", " ") for name in secrets)]
+    console.print(table(title, headings, rows))
     if len(entries) > _SHOWN:
         console.print(f"{len(entries) - _SHOWN:,} more; --json shows all.")
     console.print("Ctrl-C ends the simulation.")
+
+
+def _secret(entry: MeterEntry, name: str) -> str:
+    text = str(getattr(entry, name))
+    # The registry keeps passwords in hexadecimal; people type them into a client as they are.
+    return bytes.fromhex(text).decode("ascii") if name == "password" else text
