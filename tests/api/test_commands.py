@@ -101,5 +101,12 @@ def test_the_book_keeps_the_first_of_two_answers_and_forgets_the_oldest_command(
     assert book.find(CommandId("c")) is not None
 
 
-async def test_waiting_for_an_answer_that_never_comes_ends_in_time() -> None:
-    await CommandBook().wait_until_final(CommandId("a"), timeout_s=0.01)
+async def test_one_who_gives_up_waiting_does_not_take_the_answer_from_another() -> None:
+    book = CommandBook()
+    patient = asyncio.create_task(book.wait_until_final(CommandId("a"), timeout_s=20))
+    await book.wait_until_final(CommandId("a"), timeout_s=0.01)
+    assert not patient.done()
+    book.note_outcome(outcome("a", CommandStatus.ACCEPTED))
+    book.note_outcome(outcome("a", CommandStatus.EFFECTED))
+    async with asyncio.timeout(5):
+        await patient

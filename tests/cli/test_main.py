@@ -1,5 +1,6 @@
 """The command line as a person meets it: help, misuse, errors in one sentence."""
 
+import json
 import subprocess
 import sys
 from importlib import import_module
@@ -90,3 +91,33 @@ def test_a_stream_is_read_frame_by_frame() -> None:
 def test_logs_hide_what_sounds_like_a_secret() -> None:
     line = hide_secrets(None, "info", {"event": "x", "encryption_key": b"1", "Password": "2"})
     assert line == {"event": "x", "encryption_key": "(hidden)", "Password": "(hidden)"}
+
+
+FAILING_ROLE = """
+import asyncio, pathlib
+from metertwin.cli.service import run_until_stopped
+from metertwin.core.errors import ConflictError
+
+async def fail():
+    raise ConflictError("Another gateway has the group.")
+
+async def role(state, stop):
+    async with asyncio.TaskGroup() as outer, asyncio.TaskGroup() as inner:
+        inner.create_task(fail())
+        outer.create_task(asyncio.sleep(0))
+
+try:
+    run_until_stopped("gateway", role, pathlib.Path("."))
+except ConflictError as error:
+    print(error)
+"""
+
+
+def test_a_role_that_fails_in_a_group_of_tasks_says_why() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", FAILING_ROLE], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "Another gateway has the group.\n"
+    logged = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert [line["event"] for line in logged] == ["role_started", "role_ended"]
+    assert {line["role"] for line in logged} == {"gateway"}

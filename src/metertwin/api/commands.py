@@ -20,7 +20,7 @@ class CommandBook:
     def __init__(self, limit: int = BOOK_LIMIT) -> None:
         self._limit = limit
         self._records: OrderedDict[CommandId, CommandRecord] = OrderedDict()
-        self._finals: dict[CommandId, asyncio.Event] = {}
+        self._waiting: dict[CommandId, set[asyncio.Event]] = {}
 
     def find(self, command: CommandId) -> CommandRecord | None:
         """Return what is known of a command."""
@@ -43,8 +43,9 @@ class CommandBook:
             outcome.command, CommandRecord(id=outcome.command, meter=outcome.meter)
         )
         record.answer(CommandAnswer(outcome.status, outcome.at, outcome.reason))
-        if record.is_final and (final := self._finals.get(record.id)):
-            final.set()
+        if record.is_final:
+            for final in self._waiting.get(record.id, ()):
+                final.set()
         return record
 
     async def wait_until_final(self, command: CommandId, timeout_s: float) -> None:
@@ -52,14 +53,18 @@ class CommandBook:
         record = self._records.get(command)
         if record is not None and record.is_final:
             return
-        final = self._finals.setdefault(command, asyncio.Event())
+        final = asyncio.Event()
+        waiting = self._waiting.setdefault(command, set())
+        waiting.add(final)
         try:
             async with asyncio.timeout(timeout_s):
                 await final.wait()
         except TimeoutError:
             return
         finally:
-            self._finals.pop(command, None)
+            waiting.discard(final)
+            if not waiting:
+                self._waiting.pop(command, None)
 
     def _record(self, command: CommandId, fresh: CommandRecord) -> CommandRecord:
         record = self._records.setdefault(command, fresh)

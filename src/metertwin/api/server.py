@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 
 import structlog
 import uvicorn
@@ -94,6 +95,9 @@ async def serve_api(
         if on_listening is not None:
             on_listening(port)
 
+    if not ip_address(listening.getsockname()[0]).is_loopback:
+        # The token crosses the network in clear: a proxy with TLS belongs in front.
+        _log.warning("api_reachable_from_outside_without_tls", host=settings.host)
     server = _Server(_uvicorn(build_application(context, token)), tell)
     try:
         async with asyncio.TaskGroup() as tasks:

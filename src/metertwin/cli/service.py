@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 import uvloop
 
+from metertwin.core.errors import MeterTwinError
 from metertwin.fleet.state import StateDirectory
 
 RoleRunner = Callable[[StateDirectory, asyncio.Event], Awaitable[None]]
@@ -41,8 +42,19 @@ async def _serve(name: str, role: RoleRunner, state: StateDirectory) -> None:
     log.info("role_started", state=str(state.root))
     try:
         await role(state, stop)
+    except ExceptionGroup as group:
+        raise _known(group) from group
     finally:
         log.info("role_ended", was_asked=stop.is_set())
+
+
+def _known(group: ExceptionGroup[Exception]) -> Exception:
+    """Return the first error of a group whose reason is known, else the group itself."""
+    for error in group.exceptions:
+        inner = _known(error) if isinstance(error, ExceptionGroup) else error
+        if isinstance(inner, MeterTwinError):
+            return inner
+    return group
 
 
 def configure_logs(role: str) -> None:
