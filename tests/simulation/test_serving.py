@@ -23,6 +23,7 @@ from metertwin.cosem.client_settings import ClientSettings
 from metertwin.cosem.hdlc.address import HdlcAddress
 from metertwin.cosem.hdlc.client import ClientState, HdlcClient
 from metertwin.cosem.wrapper import WrapperDecoder, encode_wrapper
+from metertwin.simulation.answering import AnsweringHdlc
 from metertwin.simulation.config import Framing, Security, SimulationConfig
 from metertwin.simulation.credentials import MeterAddress, SecretSource
 from metertwin.simulation.errors import SimulationConfigError
@@ -192,17 +193,39 @@ async def test_an_independent_client_reads_a_meter(clock: ManualClock, security:
         assert profile[:2] == bytes((1, 96))
 
 
-async def test_hdlc_meters_answer(clock: ManualClock) -> None:
-    async with served(replace(SMALL, framing=Framing.HDLC), clock) as simulation:
-        meter = simulation.meters[0]
+async def connected_over_hdlc(
+    meter: MeterAddress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> HdlcClient:
+    client = HdlcClient(meter.client_sap, HdlcAddress.server(meter.server_sap))
+    writer.write(client.connect())
+    while client.state is not ClientState.CONNECTED:
+        client.receive(await reader.read(4096))
+    return client
+
+
+async def test_hdlc_meters_answer_and_silent_ones_do_not(
+    clock: ManualClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_text("events: [{kind: silent, meters: [m000001], start: 0}]")
+    config = replace(SMALL, framing=Framing.HDLC, scenario_file=path)
+    async with served(config, clock) as simulation:
+        silent, meter = simulation.meters[:2]
         reader, writer = await asyncio.open_connection(meter.host, meter.port)
-        client = HdlcClient(meter.client_sap, HdlcAddress.server(meter.server_sap))
-        writer.write(client.connect())
-        received = b""
-        while received.count(b"\x7e") < 2:
-            received += await reader.read(4096)
-        client.receive(received)
-        assert client.state is ClientState.CONNECTED
+        writer.write(HdlcClient(16, HdlcAddress.server(silent.server_sap)).connect())
+        # Were the silent one to answer, its frame would come first and name another sender.
+        client = await connected_over_hdlc(meter, reader, writer)
+        association = ClientAssociation(ClientSettings())
+        exchange = association.associate()
+        writer.write(client.send(exchange.request))
+        apdus: list[bytes] = []
+        while not apdus:
+            apdus += client.receive(await reader.read(4096)).apdus
+        assert exchange.feed(apdus[0]) is None
+        assert association.is_open
+        endpoint = next(iter(simulation._connections))._endpoint
+        assert isinstance(endpoint, AnsweringHdlc)
+        assert len(endpoint._connections) == 1
         writer.close()
         await writer.wait_closed()
 
