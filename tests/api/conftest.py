@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -252,11 +253,21 @@ def street(group: str, first: int) -> StreetHost:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    server = BusServer(tmp_path / "bus", tmp_path / "secrets" / "bus")
+    async with AsyncExitStack() as ends:
+        yield await start_site(tmp_path, ends)
+
+
+async def start_site(root: Path, ends: AsyncExitStack) -> Site:
+    """Start everything; `ends` ends what was started, whatever fails meanwhile."""
+    server = BusServer(root / "bus", root / "secrets" / "bus")
     await server.start()
-    twin_host = await connect(server.url, server.seed(Role.TWIN_HOST), "twin-host")
-    recording = await connect(server.url, server.seed(Role.RECORDER), "recorder")
-    api = await connect(server.url, server.seed(Role.API), "api")
+    ends.push_async_callback(server.stop)
+    twin_host, recording, api = [
+        await connect(server.url, server.seed(role), role.value)
+        for role in (Role.TWIN_HOST, Role.RECORDER, Role.API)
+    ]
+    for bus in (twin_host, recording, api):
+        ends.push_async_callback(bus.close)
     hosts = {"g1": street("g1", 0), "g2": street("g2", 10)}
     recorder = StreetRecorder(hosts["g1"].meters)
     services = [
@@ -267,34 +278,38 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         await serve(recording, of_group(GroupId(name), Kind.HISTORY), "rec", recorder.handlers())
         for name in hosts
     ]
+    for service in services:
+        ends.push_async_callback(service.stop)
     clock, stop = ManualClock(NOW), asyncio.Event()
-    listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    settings = ApiSettings(
-        site=SiteId("test"),
-        groups=(GroupId("g1"), GroupId("g2")),
-        token_file=tmp_path / "secrets" / "api.token",
-        port=0,
+    token_file = root / "secrets" / "api.token"
+    groups = (GroupId("g1"), GroupId("g2"))
+    settings = ApiSettings(SiteId("test"), groups, token_file, port=0)
+    port = await start_api(settings, api, clock, stop, ends)
+    token = token_file.read_text().strip()
+    bearer = {"authorization": f"Bearer {token}"}
+    url = f"http://127.0.0.1:{port}"
+    http = httpx.AsyncClient(base_url=url, headers=bearer, trust_env=False, timeout=10)
+    anonymous = httpx.AsyncClient(base_url=url, trust_env=False, timeout=10)
+    for client in (http, anonymous):
+        await ends.enter_async_context(client)
+    return Site(
+        http, anonymous, token, port, clock, twin_host, hosts, recorder, services, server, stop
     )
-    serving = asyncio.create_task(serve_api(settings, api, clock, stop, listening.set_result))
+
+
+async def start_api(
+    settings: ApiSettings, bus: Bus, clock: ManualClock, stop: asyncio.Event, ends: AsyncExitStack
+) -> int:
+    listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve_api(settings, bus, clock, stop, listening.set_result))
+
+    async def end() -> None:
+        stop.set()
+        await serving
+
+    ends.push_async_callback(end)
     both: set[asyncio.Future[object]] = {serving, listening}  # type: ignore[arg-type]  # invariant
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         await serving  # raises why
-    port = await listening
-    token = settings.token_file.read_text().strip()
-    url = f"http://127.0.0.1:{port}"
-    bearer = {"authorization": f"Bearer {token}"}
-    async with (
-        httpx.AsyncClient(base_url=url, headers=bearer, trust_env=False, timeout=10) as http,
-        httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as anonymous,
-    ):
-        yield Site(
-            http, anonymous, token, port, clock, twin_host, hosts, recorder, services, server, stop
-        )
-    stop.set()
-    await serving
-    for service in services:
-        await service.stop()
-    for bus in (twin_host, recording, api):
-        await bus.close()
-    await server.stop()
+    return await listening
