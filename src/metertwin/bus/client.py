@@ -5,10 +5,13 @@ A stream's reader and a publisher's acknowledgements need none of that: their me
 over as they came, in about 5 us.
 """
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
+from nats.errors import FlushTimeoutError
 
 # Subject, reply subject, data, and the header block or None; called in order, must not wait.
 RawListener = Callable[[bytes, bytes, bytes, bytes | None], None]
@@ -54,6 +57,24 @@ class RawClient(Client):
     async def send_waiting(self) -> None:
         """Return when everything said before was handed to the socket."""
         await self._flush_pending(force_flush=True)
+
+    async def _flush_pending(self, force_flush: bool = False) -> Any:  # noqa: FBT001, FBT002, ANN401 - the library's signature
+        """Have the waiting octets written, as the library does, but let a cancellation through.
+
+        The library swallows one that comes while it waits here, and the task that was to end
+        goes on for ever.
+        """
+        if not self.is_connected or self._flusher_task is None or self._flusher_task.done():
+            return await super()._flush_pending(force_flush=force_flush)
+        written = asyncio.get_running_loop().create_future()
+        assert self._flush_queue is not None  # it is there as long as the connection is
+        await self._flush_queue.put(written)
+        if force_flush:
+            try:
+                await asyncio.wait_for(written, self._flush_timeout)
+            except TimeoutError:
+                await self._error_cb(FlushTimeoutError())
+        return written
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
