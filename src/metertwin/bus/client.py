@@ -76,6 +76,15 @@ class RawClient(Client):
                 await self._error_cb(FlushTimeoutError())
         return written
 
+    async def _process_pong(self) -> None:
+        """Take the server's pong, also one whose waiter was cancelled meanwhile.
+
+        The library stumbles over a cancelled waiter, and its reading of the socket ends for good.
+        """
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
     ) -> None:
