@@ -54,6 +54,7 @@ DEVICE_NAME = Obis(0, 0, 42, 0, 0)
 FIRMWARE = Obis(1, 0, 0, 2, 0)
 _MANUFACTURER_OCTETS = 3
 _DATE_TIME_OCTETS = 12
+_NO_PROFILE = ProfileShape((), 0)
 _IDENTITY = tuple(
     SelectedAttribute(AttributeDescriptor(DATA, obis, 2))
     for obis in (SERIAL_NUMBER, DEVICE_NAME, FIRMWARE)
@@ -137,7 +138,9 @@ class DlmsLink:
         return await self._snapshot(attributes, registers, has_clock=model.has_clock)
 
     async def profile_shape(self, profile: Obis) -> ProfileShape:
-        """Return what a profile captures."""
+        """Return what a profile captures; nothing where the meter has no such profile."""
+        if profile not in self._opened().classes:
+            return _NO_PROFILE
         return (await self._layout(profile)).shape
 
     async def read_profile(self, profile: Obis, first_us: int, last_us: int) -> ProfileRows:
@@ -146,7 +149,9 @@ class DlmsLink:
         return await read_rows(self._session, layout, self._zone, first_us, last_us)
 
     async def read_log(self, log: Obis, first_us: int, last_us: int) -> Sequence[LoggedEvent]:
-        """Read the entries of an event log from `first_us` to `last_us`, both included."""
+        """Read the entries of an event log, both ends included; none where there is no log."""
+        if log not in self._opened().classes:
+            return ()
         layout = await self._layout(log)
         return await read_entries(self._session, layout, self._zone, first_us, last_us)
 

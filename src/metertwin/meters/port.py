@@ -134,7 +134,7 @@ class MeterLink(Protocol):
         ...
 
     async def profile_shape(self, profile: Obis) -> ProfileShape:
-        """Return what a profile captures; asked once for each model."""
+        """Return what a profile captures, nothing where there is none; asked once a model."""
         ...
 
     async def read_profile(self, profile: Obis, first_us: int, last_us: int) -> ProfileRows:
