@@ -8,6 +8,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from metertwin.bus.connection import Bus
+from metertwin.bus.ending import end_if_told, is_ending
 from metertwin.bus.messages import decode_outcome
 from metertwin.bus.publish import Publisher
 from metertwin.bus.requests import Service, serve
@@ -58,6 +59,7 @@ class TwinHost:
                     tasks.create_task(self._follow(tail))
                     tasks.create_task(self._keep_house())
                     await self._serve()
+                    end_if_told()
             finally:
                 await tail.close()
         finally:
@@ -80,7 +82,7 @@ class TwinHost:
             await self.bus.nc.subscribe(of_group(group, Kind.OUTCOME), cb=self._on_outcome)
 
     async def _follow(self, tail: StreamTail) -> None:
-        while self.hosted:
+        while self.hosted and not is_ending():
             delivered = await tail.fetch(_FETCH_COUNT, _FETCH_TIMEOUT_S)
             if delivered:
                 groups = {group: hosted.group for group, hosted in self.hosted.items()}
@@ -98,7 +100,7 @@ class TwinHost:
     async def _keep_house(self) -> None:
         """Checkpoints, live state and desired state, each at its own pace."""
         checkpoint_due_s = state_due_s = 0.0
-        while self.hosted:
+        while self.hosted and not is_ending():
             now_s = self.clock.monotonic_s()
             if now_s >= state_due_s:
                 state_due_s = now_s + self.settings.state_every_s

@@ -12,6 +12,7 @@ from metertwin.fleet.site import SiteSettings, load_site, site_clock
 from metertwin.fleet.state import StateDirectory
 
 _FIRST_CONNECTION_WITHIN_S = 60.0
+_CANCEL_AGAIN_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,10 @@ async def until_stopped(work: Coroutine[object, object, None], stop: asyncio.Eve
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    if not task.done():
+    while not task.done():
         task.cancel()
+        # Said again if it was swallowed on the way; not so soon that it disturbs the last writes.
+        await asyncio.wait({task}, timeout=_CANCEL_AGAIN_S)
     with contextlib.suppress(asyncio.CancelledError):
         try:
             await task
