@@ -63,50 +63,40 @@ class Street:
         await wait_until(lambda: self.simulation.lag_s < 1, "the street's catching up")
 
 
-StartStreet = Callable[..., Awaitable[Street]]
-
-
-@pytest.fixture
-async def start_street(group: GroupId) -> AsyncIterator[StartStreet]:
-    """Serve a street of few meters; ended with the test."""
-    running: list[Simulation] = []
-
-    async def start(meter_count: int, clock: Clock, security: Security = Security.NONE) -> Street:
-        config = SimulationConfig(
-            meter_count=meter_count,
-            step_s=60,
-            has_transformer_meters=False,
-            security=security,
-            is_secret_random=False,
+async def start_street(
+    group: GroupId, meter_count: int, clock: Clock, security: Security
+) -> Street:
+    """Serve a street of few meters."""
+    config = SimulationConfig(
+        meter_count=meter_count,
+        step_s=60,
+        has_transformer_meters=False,
+        security=security,
+        is_secret_random=False,
+    )
+    simulation = await serve(config, clock)
+    entries = tuple(
+        msgspec.convert(
+            {
+                "id": address.meter,
+                "group": group,
+                "host": address.host,
+                "port": address.port,
+                "client_sap": address.client_sap,
+                "server_sap": address.server_sap,
+                "security": address.security.value,
+                "password": address.password.hex(),
+                "encryption_key": address.encryption_key.hex(),
+                "authentication_key": address.authentication_key.hex(),
+                "system_title": address.client_system_title.hex(),
+                "zone": "Europe/Berlin",
+                "origin": "simulated",
+            },
+            MeterEntry,
         )
-        simulation = await serve(config, clock)
-        running.append(simulation)
-        entries = tuple(
-            msgspec.convert(
-                {
-                    "id": address.meter,
-                    "group": group,
-                    "host": address.host,
-                    "port": address.port,
-                    "client_sap": address.client_sap,
-                    "server_sap": address.server_sap,
-                    "security": address.security.value,
-                    "password": address.password.hex(),
-                    "encryption_key": address.encryption_key.hex(),
-                    "authentication_key": address.authentication_key.hex(),
-                    "system_title": address.client_system_title.hex(),
-                    "zone": "Europe/Berlin",
-                    "origin": "simulated",
-                },
-                MeterEntry,
-            )
-            for address in simulation.meters
-        )
-        return Street(simulation, entries, clock)
-
-    yield start
-    for simulation in running:
-        await simulation.close()
+        for address in simulation.meters
+    )
+    return Street(simulation, entries, clock)
 
 
 class FaultyWire:
@@ -174,64 +164,25 @@ class FaultyWire:
             writer.write(answer)
 
 
-@pytest.fixture
-async def wire() -> AsyncIterator[Callable[[MeterEntry], FaultyWire]]:
-    """Make a relay to a meter; stopped with the test."""
-    made: list[FaultyWire] = []
-
-    def make(entry: MeterEntry) -> FaultyWire:
-        made.append(FaultyWire(entry))
-        return made[-1]
-
-    yield make
-    for each in made:
-        await each.stop()
-
-
-@pytest.fixture
-def configure(group: GroupId) -> Callable[..., GatewayConfig]:
-    """Make a configuration that is quick about everything."""
-
-    def make(
-        entries: tuple[MeterEntry, ...], poll: dict[str, object], **changes: object
-    ) -> GatewayConfig:
-        quick = {
-            "period_s": 60.0,
-            "first_profile_s": 3600.0,
-            "answer_timeout_s": 0.5,
-            "retry_first_s": 0.05,
-            "retry_most_s": 0.2,
-        }
-        config = GatewayConfig(
-            name="gateway-1",
-            group=group,
-            meters=entries,
-            poll=msgspec.convert({**quick, **poll}, PollSettings),
-            flush_s=0.02,
-            checkpoint_s=0.2,
-        )
-        return msgspec.structs.replace(config, **changes)
-
-    return make
-
-
-@pytest.fixture
-async def run(connect_as: Connect) -> AsyncIterator[Callable[..., Awaitable[asyncio.Task[None]]]]:
-    """Run a gateway beside the test; cancelled with it."""
-    tasks: list[asyncio.Task[None]] = []
-
-    async def start(config: GatewayConfig, clock: Clock) -> asyncio.Task[None]:
-        bus = await connect_as(Role.GATEWAY)
-        tasks.append(asyncio.create_task(run_gateway(config, bus, clock)))
-        return tasks[-1]
-
-    yield start
-    for task in tasks:
-        if task.done():
-            continue  # the test has seen how it ended
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+def quick_config(
+    group: GroupId, entries: tuple[MeterEntry, ...], poll: dict[str, object]
+) -> GatewayConfig:
+    """Return a configuration that is quick about everything."""
+    quick = {
+        "period_s": 60.0,
+        "first_profile_s": 3600.0,
+        "answer_timeout_s": 0.5,
+        "retry_first_s": 0.05,
+        "retry_most_s": 0.2,
+    }
+    return GatewayConfig(
+        name="gateway-1",
+        group=group,
+        meters=entries,
+        poll=msgspec.convert({**quick, **poll}, PollSettings),
+        flush_s=0.02,
+        checkpoint_s=0.2,
+    )
 
 
 @dataclass
@@ -319,24 +270,26 @@ async def published(connect_as: Connect, group: GroupId) -> AsyncIterator[Publis
 
 @dataclass
 class Scene:
-    """All of it together: what most tests need."""
+    """Streets, relays and gateways of one test, all ended with it."""
 
+    group: GroupId
     clock: ManualClock
     published: Published
-    _start_street: StartStreet
-    _wire: Callable[[MeterEntry], FaultyWire]
-    _configure: Callable[..., GatewayConfig]
-    _run: Callable[..., Awaitable[asyncio.Task[None]]]
+    connect_as: Connect
+    ending: contextlib.AsyncExitStack
 
     async def street(
         self, meter_count: int, security: Security = Security.NONE, clock: Clock | None = None
     ) -> Street:
-        return await self._start_street(meter_count, clock or self.clock, security)
+        street = await start_street(self.group, meter_count, clock or self.clock, security)
+        self.ending.push_async_callback(street.simulation.close)
+        return street
 
     async def wire(self, entry: MeterEntry, mode: str = "pass") -> tuple[FaultyWire, MeterEntry]:
         """Put a relay in front of a meter; return it and the entry that leads through it."""
-        relay = self._wire(entry)
+        relay = FaultyWire(entry)
         relay.mode = mode
+        self.ending.push_async_callback(relay.stop)
         return relay, await relay.start()
 
     def config(
@@ -345,7 +298,7 @@ class Scene:
         poll: dict[str, object] | None = None,
         **changes: object,
     ) -> GatewayConfig:
-        return self._configure(entries, poll or {}, **changes)
+        return msgspec.structs.replace(quick_config(self.group, entries, poll or {}), **changes)
 
     async def gateway(
         self,
@@ -353,7 +306,12 @@ class Scene:
         poll: dict[str, object] | None = None,
         **changes: object,
     ) -> list[asyncio.Task[None]]:
-        return [await self._run(self.config(entries, poll, **changes), self.clock)]
+        """Run a gateway beside the test; return its task, in a list so that it is not awaited."""
+        bus = await self.connect_as(Role.GATEWAY)
+        config = self.config(entries, poll, **changes)
+        task = asyncio.create_task(run_gateway(config, bus, self.clock))
+        self.ending.push_async_callback(_end, task)
+        return [task]
 
     async def quarter(self, street: Street) -> None:
         """Let a quarter of an hour pass, and the meters be polled once it has."""
@@ -375,13 +333,16 @@ class Scene:
         )
 
 
+async def _end(gateway: asyncio.Task[None]) -> None:
+    if not gateway.done():  # else the test has seen how it ended
+        gateway.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await gateway
+
+
 @pytest.fixture
-def scene(  # noqa: PLR0917 - it gathers the other fixtures, so that tests need only one
-    clock: ManualClock,
-    published: Published,
-    start_street: StartStreet,
-    wire: Callable[[MeterEntry], FaultyWire],
-    configure: Callable[..., GatewayConfig],
-    run: Callable[..., Awaitable[asyncio.Task[None]]],
-) -> Scene:
-    return Scene(clock, published, start_street, wire, configure, run)
+async def scene(
+    group: GroupId, clock: ManualClock, published: Published, connect_as: Connect
+) -> AsyncIterator[Scene]:
+    async with contextlib.AsyncExitStack() as ending:
+        yield Scene(group, clock, published, connect_as, ending)

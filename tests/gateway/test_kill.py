@@ -2,7 +2,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import pytest
 from metertwin.bus.credentials import Role
 from metertwin.bus.server import BusServer
 from metertwin.core.clock import ScaledClock
+from metertwin.gateway.config import GatewayConfig
 
 Scene = Any  # of conftest, which cannot be imported
-StartGateway = Callable[[], Awaitable[asyncio.subprocess.Process]]
 
 SPEED_RATIO = 900.0  # a quarter of an hour in a second
 
@@ -31,6 +31,30 @@ async def killed_at_end() -> AsyncIterator[list[asyncio.subprocess.Process]]:
         await process.wait()
 
 
+async def start(
+    bus_server: BusServer, config: GatewayConfig, clock: ScaledClock
+) -> asyncio.subprocess.Process:
+    """Start a gateway as a process of its own."""
+    settings = {
+        "url": bus_server.url,
+        "seed_file": str(bus_server.seed(Role.GATEWAY)),
+        "config": config,
+        "origin": clock.origin,
+        "origin_monotonic_s": clock.origin_monotonic_s,
+        "speed_ratio": SPEED_RATIO,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("one_gateway.py")),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    process.stdin.write(msgspec.json.encode(settings))
+    process.stdin.close()
+    return process
+
+
 @pytest.mark.fault
 async def test_kill_9_under_polling_leaves_numbers_without_hole_and_nothing_twice(
     scene: Scene, bus_server: BusServer, killed_at_end: list[asyncio.subprocess.Process]
@@ -39,31 +63,11 @@ async def test_kill_9_under_polling_leaves_numbers_without_hole_and_nothing_twic
     street = await scene.street(12, clock=clock)
     config = scene.config(street.entries, poll={"period_s": 300.0}, checkpoint_s=0.3)
 
-    async def start() -> asyncio.subprocess.Process:
-        settings = {
-            "url": bus_server.url,
-            "seed_file": str(bus_server.seed(Role.GATEWAY)),
-            "config": config,
-            "origin": clock.origin,
-            "origin_monotonic_s": clock.origin_monotonic_s,
-            "speed_ratio": SPEED_RATIO,
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name("one_gateway.py")),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        killed_at_end.append(process)
-        assert process.stdin is not None
-        process.stdin.write(msgspec.json.encode(settings))
-        process.stdin.close()
-        return process
-
     published = scene.published
     epochs = set()
     for _ in range(6):
-        process = await start()
+        process = await start(bus_server, config, clock)
+        killed_at_end.append(process)
         before_count, before_epoch = len(published.readings), published.epoch
         await scene.until(
             lambda: published.epoch > before_epoch and len(published.readings) > before_count + 800,  # noqa: B023 - waited for here
