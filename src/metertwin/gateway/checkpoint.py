@@ -16,6 +16,7 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from metertwin.bus.connection import Bus
+from metertwin.bus.ending import end_if_told
 from metertwin.bus.subjects import CHECKPOINT_BUCKET, READING_STREAM, Kind, of_group, subject
 from metertwin.bus.tail import StreamTail
 from metertwin.bus.wire import decode_readings, encode_readings
@@ -146,6 +147,7 @@ async def _read_up_to(
     quiet_count = 0
     try:
         while progress.stream_sequence < last_sequence:
+            end_if_told()
             messages = await tail.fetch(_FETCH_COUNT, _FETCH_TIMEOUT_S)
             quiet_count = 0 if messages else quiet_count + 1
             if quiet_count > _QUIET_FETCHES_COUNT:

@@ -14,6 +14,7 @@ import structlog
 from nats.js.errors import APIError
 
 from metertwin.bus.connection import Bus
+from metertwin.bus.ending import end_if_told
 from metertwin.bus.messages import decode_command, encode
 from metertwin.bus.ownership import current_epoch, gateway_key, twins_key
 from metertwin.bus.publish import Publisher
@@ -62,6 +63,7 @@ class CommandDesk:
         async with asyncio.TaskGroup() as workers:
             try:
                 while True:
+                    end_if_told()
                     for message in await tail.fetch(_FETCH_COUNT, _FETCH_TIMEOUT_S):
                         self._sort(message, workers)
             finally:
@@ -88,6 +90,7 @@ class CommandDesk:
         while not queue.empty():
             sequence, command = queue.get_nowait()
             while True:
+                end_if_told()
                 try:
                     await self._settle(command)
                     await self.records.end(sequence)

@@ -7,6 +7,7 @@ import structlog
 from nats.js.errors import APIError, NoStreamResponseError
 
 from metertwin.bus.connection import Bus
+from metertwin.bus.ending import end_if_told
 from metertwin.core.errors import UnavailableError
 
 _FIRST_PAUSE_S = 0.05
@@ -28,6 +29,7 @@ async def publish_until_stored(bus: Bus, to: str, octets: bytes, identity: str) 
     """
     pause_s = _FIRST_PAUSE_S
     while True:
+        end_if_told()
         try:
             confirmed = await bus.js.publish(to, octets, headers={_MSG_ID: identity})
         except nats.errors.MaxPayloadError as error:

@@ -13,6 +13,7 @@ from random import Random
 
 import structlog
 
+from metertwin.bus.ending import end_if_told
 from metertwin.core.clock import Clock
 from metertwin.core.errors import MeterTwinError
 from metertwin.gateway.backoff import pause_s
@@ -84,6 +85,7 @@ class PollEngine:
     ) -> None:
         try:
             while True:
+                end_if_told()
                 async with narrow if meter.is_doubtful else wide:
                     failure = await self._try(meter)
                 if failure is None:

@@ -10,6 +10,7 @@ import contextlib
 from dataclasses import dataclass, field
 
 from metertwin.bus.connection import Bus
+from metertwin.bus.ending import end_if_told
 from metertwin.bus.subjects import Kind, subject
 from metertwin.bus.wire import encode_readings
 from metertwin.core.batch import ReadingBatch
@@ -51,6 +52,7 @@ class Flusher:
                         await self._urgent.wait()
             self._urgent.clear()
             await self.flush()
+            end_if_told()
 
     async def flush(self) -> None:
         """Publish everything pending now."""

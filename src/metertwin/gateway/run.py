@@ -8,6 +8,7 @@ import nats.errors
 import structlog
 
 from metertwin.bus.connection import Bus
+from metertwin.bus.ending import end_if_told
 from metertwin.bus.ownership import claim, gateway_key
 from metertwin.bus.publish import Publisher
 from metertwin.bus.requests import Service, serve
@@ -117,6 +118,7 @@ class _Gateway:
         )
         log.info("gateway_runs", group=config.group, meters=len(self._meters), epoch=self._epoch)
         try:
+            end_if_told()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._flusher.run())
                 tasks.create_task(self._engine().run())
@@ -133,6 +135,7 @@ class _Gateway:
     async def _keep_checkpoint(self, keeper: CheckpointKeeper) -> None:
         while True:
             await asyncio.sleep(self._config.checkpoint_s)
+            end_if_told()
             try:
                 await keeper.save(self._progress)
             except (nats.errors.Error, TimeoutError) as error:
