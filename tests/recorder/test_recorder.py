@@ -14,7 +14,7 @@ from metertwin.bus.credentials import Role
 from metertwin.bus.messages import Request, encode
 from metertwin.bus.publish import Publisher
 from metertwin.bus.requests import ask
-from metertwin.bus.subjects import Kind, subject
+from metertwin.bus.subjects import COMMAND_STREAM, EVENT_STREAM, Kind, subject
 from metertwin.bus.wire import encode_readings
 from metertwin.core.batch import ReadingBatch
 from metertwin.core.clock import from_us
@@ -29,6 +29,8 @@ from metertwin.store.errors import StoreFullError
 from metertwin.store.formats import JsonColumns, from_arrow_ipc
 from metertwin.store.harvest import Harvest, Recorded
 from metertwin.store.series import SeriesLabel
+
+_NOTICES = (EVENT_STREAM, COMMAND_STREAM)
 
 Connect = Callable[[Role], Awaitable[Bus]]
 PollRound = Callable[..., ReadingBatch]
@@ -152,8 +154,12 @@ async def test_events_commands_and_outcomes_are_kept(
             await publisher.publish(where, encode(said), f"{group}-{kind}-again")
             await publisher.publish(where, b"\xff damaged", f"{group}-{kind}-damaged")
     async with running() as recorder:
-        await until(lambda: recorder.counters.refused_count >= 3 and group in recorder._services)
         api = await connect_as(Role.API)
+        # The streams are shared with other tests: what they left comes first.
+        last = {s: (await host.js.stream_info(s)).state.last_seq for s in _NOTICES}
+        await until(lambda: recorder.counters.positions.items() >= last.items())
+        await until(lambda: group in recorder._services)
+        assert recorder.counters.refused_count >= 3
         span = {"start": from_us(0), "end": from_us(10**9)}
         events = await ask_history(api, group, meter, "events", JsonColumns, **span)
         assert (events.columns["name"], events.columns["code"]) == (["register_reset"], [-3])
