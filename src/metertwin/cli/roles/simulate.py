@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,9 @@ async def run(state: StateDirectory, stop: asyncio.Event) -> None:
     if site.simulation is None:
         raise InvalidInputError(f"The site in {state.root} has no simulated meters to run.")
     config = config_of(site.simulation, secret_of(state.street_secret_file))
+    if site.clock is not None:
+        # A street that is started again has lived since the site's time began.
+        config = replace(config, begins_at=site.clock.origin)
     simulation = await serve(config, site_clock(site))
     try:
         entries = [entry_of(meter, site.simulation.zone) for meter in simulation.meters]
