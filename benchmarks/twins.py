@@ -60,7 +60,7 @@ def filled_groups(twins_count: int, prefix: str) -> list[TwinGroup]:
     for number in range(twins_count // GROUP_SIZE):
         meters = [MeterId(f"{prefix}{number * GROUP_SIZE + n:07d}") for n in range(GROUP_SIZE)]
         group = TwinGroup(GroupSettings(id=GroupId(f"{prefix}{number}"), meters=tuple(meters)))
-        group.apply(batch_of(group.settings.id, meters, 0))
+        group.apply([batch_of(group.settings.id, meters, 0)])
         groups.append(group)
     return groups
 
@@ -80,7 +80,7 @@ def apply_rate(groups: list[TwinGroup]) -> float:
     began_s = time.process_time()
     for batches in rounds:
         for group, batch in zip(groups, batches, strict=False):
-            group.apply(batch)
+            group.apply([batch])
     spent_s = time.process_time() - began_s
     return sum(len(batch) for batches in rounds for batch in batches) / spent_s
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metertwin.bus.wire import WireVersionError
+from metertwin.bus.tail import Delivered
+from metertwin.bus.wire import WireVersionError, encode_readings
 from metertwin.core.batch import ReadingBatch
 from metertwin.core.clock import ManualClock
 from metertwin.core.ids import GroupId, MeterId
@@ -18,6 +19,7 @@ from metertwin.core.reading import Register
 from metertwin.core.twin import TwinStatus
 from metertwin.core.units import Unit
 from metertwin.twins.checkpoint import CheckpointError, encode_checkpoint, restore_checkpoint
+from metertwin.twins.follow import apply_delivered
 from metertwin.twins.group import TwinGroup, UnknownTwinError
 from metertwin.twins.settings import GroupSettings
 from metertwin.twins.view import IMPORT_ENERGY, IMPORT_POWER, TwinView
@@ -44,10 +46,12 @@ def test_the_newest_reading_of_each_register_is_reported(
 ) -> None:
     group = group_of()
     group.apply(
-        make_batch(
-            ("a", 1, [(IMPORT, 100, 0), (IMPORT, 101, 60), (POWER, 7, 60)]),
-            ("b", 1, [(POWER, 9, 0)]),
-        )
+        [
+            make_batch(
+                ("a", 1, [(IMPORT, 100, 0), (IMPORT, 101, 60), (POWER, 7, 60)]),
+                ("b", 1, [(POWER, 9, 0)]),
+            )
+        ]
     )
     assert integer_of(group, "a", IMPORT_ENERGY) == 101
     assert integer_of(group, "a", IMPORT_POWER) == 7
@@ -59,8 +63,8 @@ def test_a_clock_set_back_does_not_freeze_the_twin(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
     group = group_of()
-    group.apply(make_batch(("a", 1, [(POWER, 500, 3600)])))  # the meter's clock was an hour ahead
-    group.apply(make_batch(("a", 2, [(POWER, 300, 60)])))
+    group.apply([make_batch(("a", 1, [(POWER, 500, 3600)]))])  # the meter's clock was an hour ahead
+    group.apply([make_batch(("a", 2, [(POWER, 300, 60)]))])
     assert integer_of(group, "a", IMPORT_POWER) == 300
 
 
@@ -68,8 +72,8 @@ def test_an_old_interval_read_again_does_not_replace_a_newer_one(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
     group = group_of()
-    group.apply(make_batch(("a", 1, [(PROFILE, 20, 1800)])))
-    group.apply(make_batch(("a", 2, [(PROFILE, 10, 900)])))
+    group.apply([make_batch(("a", 1, [(PROFILE, 20, 1800)]))])
+    group.apply([make_batch(("a", 2, [(PROFILE, 10, 900)]))])
     reported = TwinView(group, clock).reported(0)
     assert reported["1-0:1.8.0*255@900s"].value == Decimal(20)
     assert group.ledger_line(0).taken == 2
@@ -79,10 +83,10 @@ def test_messages_in_the_wrong_order_leave_the_newest_value(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
     group = group_of()
-    group.apply(make_batch(("a", 3, [(POWER, 30, 30)])))
+    group.apply([make_batch(("a", 3, [(POWER, 30, 30)]))])
     line = group.ledger_line(0)
     assert (line.received, line.taken, line.missing) == (3, 1, 2)
-    group.apply(make_batch(("a", 1, [(POWER, 10, 10), (POWER, 20, 20)])))
+    group.apply([make_batch(("a", 1, [(POWER, 10, 10), (POWER, 20, 20)]))])
     line = group.ledger_line(0)
     assert (line.received, line.taken, line.missing, line.duplicate) == (3, 3, 0, 0)
     assert integer_of(group, "a", IMPORT_POWER) == 30
@@ -92,28 +96,42 @@ def test_a_falling_register_is_found_and_a_falling_power_is_not(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
     group = group_of()
-    assert group.apply(make_batch(("a", 1, [(IMPORT, 900, 0), (POWER, 50, 0)]))) is None
-    fallen = group.apply(make_batch(("a", 3, [(IMPORT, 3, 60), (POWER, 40, 60)])))
-    assert fallen is not None
+    assert group.apply([make_batch(("a", 1, [(IMPORT, 900, 0), (POWER, 50, 0)]))]) == []
+    (fallen,) = group.apply([make_batch(("a", 3, [(IMPORT, 3, 60), (POWER, 40, 60)]))])
     assert fallen.before.tolist() == [900]
     assert fallen.after.tolist() == [3]
 
 
-def test_readings_of_a_superseded_gateway_are_refused_and_counted(
-    clock: ManualClock, make_batch: MakeBatch
-) -> None:
+def test_readings_of_a_superseded_gateway_are_refused_and_counted(make_batch: MakeBatch) -> None:
     group = group_of()
-    group.apply(make_batch(("a", 1, [(POWER, 1, 0)]), epoch=5))
-    group.apply(make_batch(("a", 2, [(POWER, 2, 1)]), epoch=4))
-    assert integer_of(group, "a", IMPORT_POWER) == 1
-    assert group.stale_count == 1
+    messages = [
+        Delivered(number, "mt.g1.reading._", encode_readings(make_batch(*runs, epoch=epoch)))
+        for number, epoch, *runs in (
+            (1, 5, ("a", 1, [(POWER, 1, 0)])),
+            (2, 4, ("a", 2, [(POWER, 2, 1), (POWER, 3, 2)])),
+            (3, 5, ("a", 2, [(POWER, 4, 3)])),
+        )
+    ]
+    apply_delivered({GroupId("g1"): group}, messages)
+    assert integer_of(group, "a", IMPORT_POWER) == 4
+    assert group.stale_count == 2
+    assert (group.ledger_line(0).taken, group.stream_sequence) == (2, 3)
+
+
+def test_alternating_polls_and_profiles_leave_no_hole_on_the_way(make_batch: MakeBatch) -> None:
+    group = group_of()
+    poll = [make_batch(("a", first, [(POWER, first, first)])) for first in (1, 3)]
+    profile = make_batch(("a", 2, [(PROFILE, 5, 900)]))
+    group.apply([*poll, profile])
+    line = group.ledger_line(0)
+    assert (line.received, line.taken, line.missing, group.ledger.holes) == (3, 3, 0, {})
 
 
 def test_status_follows_when_the_meter_was_last_heard(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
     group = group_of("a", "b")
-    group.apply(make_batch(("a", 1, [(POWER, 1, -10)])))
+    group.apply([make_batch(("a", 1, [(POWER, 1, -10)]))])
     view = TwinView(group, clock)
     assert [view.status(0), view.status(1)] == [TwinStatus.IN_STEP, TwinStatus.WAITING]
     assert view.age_s(0) == 10.0
@@ -126,7 +144,7 @@ def test_a_summary_has_the_newest_numbers_and_what_is_unknown_as_nothing(
     clock: ManualClock, make_batch: MakeBatch
 ) -> None:
     group = group_of("a", "b")
-    group.apply(make_batch(("a", 1, [(IMPORT, 123456, -60), (POWER, 7, -5)])))
+    group.apply([make_batch(("a", 1, [(IMPORT, 123456, -60), (POWER, 7, -5)]))])
     first, second = TwinView(group, clock).summaries([0, 1])
     assert (first.power_import_w, first.energy_import_wh, first.age_s) == (7.0, 123456.0, 5.0)
     assert (first.voltage_v, first.is_connected, first.status) == (None, None, TwinStatus.IN_STEP)
@@ -140,7 +158,7 @@ def test_an_unknown_meter_is_named(clock: ManualClock) -> None:
 
 def test_a_checkpoint_restores_everything(clock: ManualClock, make_batch: MakeBatch) -> None:
     group = group_of("z")
-    group.apply(make_batch(("a", 1, [(IMPORT, 5, 0)]), ("b", 4, [(POWER, -3, 2)])))
+    group.apply([make_batch(("a", 1, [(IMPORT, 5, 0)]), ("b", 4, [(POWER, -3, 2)]))])
     group.stream_sequence = 77
     restored = group_of("b", "c")  # other meters configured since, other rows
     restore_checkpoint(restored, encode_checkpoint(group))
@@ -149,7 +167,7 @@ def test_a_checkpoint_restores_everything(clock: ManualClock, make_batch: MakeBa
         before, after = group.row(MeterId(meter)), restored.row(MeterId(meter))
         assert group.ledger_line(before) == restored.ledger_line(after)
         assert TwinView(group, clock).reported(before) == TwinView(restored, clock).reported(after)
-    restored.apply(make_batch(("b", 2, [(POWER, 1, 1)])))
+    restored.apply([make_batch(("b", 2, [(POWER, 1, 1)]))])
     assert restored.ledger_line(restored.row(MeterId("b"))).missing == 2  # 1 and 3 of 1..4
 
 
@@ -193,7 +211,7 @@ def test_columns_agree_with_a_plain_dictionary(
     model: dict[tuple[str, int], tuple[int, int]] = {}
     for meter, rows in runs:
         first = next_sequence[meter]
-        group.apply(make_batch((meter, first, rows)))
+        group.apply([make_batch((meter, first, rows))])
         next_sequence[meter] = first + len(rows)
         for register, integer, captured_s in rows:
             rank = captured_s if register == PROFILE else 0

@@ -9,12 +9,13 @@ Nearly every batch continues each meter exactly where the last one ended; that c
 array operations for the whole batch. A hole, a repetition or a changed order is handled run by run.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metertwin.core.batch import Int64s
+from metertwin.core.batch import Int64s, ReadingBatch
 
 Rows = NDArray[np.int64]
 Kept = NDArray[np.bool_]
@@ -76,6 +77,28 @@ class Ledger:
             return None
         return self._admit_run_by_run(rows, first_sequences, counts)
 
+    def admit_batches(self, batches: Sequence[tuple[ReadingBatch, Rows]]) -> Sequence[Kept | None]:
+        """Take several batches at once and say of each which readings are new.
+
+        Joining messages puts the runs of one meter out of order where polls and load profiles
+        alternate; sorted by number, the ledger takes them all in one step.
+
+        Args:
+            batches: Each with the ledger row of each of its runs.
+
+        Returns:
+            For each batch None when all its readings are new, else one flag per reading.
+        """
+        rows = np.concatenate([rows for _, rows in batches])
+        firsts = np.concatenate([batch.first_sequences for batch, _ in batches])
+        counts = np.concatenate([batch.counts for batch, _ in batches]).astype(np.int64)
+        order = np.argsort(firsts, kind="stable")
+        admitted = self.admit(rows[order], firsts[order], counts[order])
+        if admitted is None:
+            return [None] * len(batches)
+        ends = np.cumsum([len(batch) for batch, _ in batches])[:-1]
+        return np.split(_in_order_of_runs(admitted, order, counts), ends)
+
     def _admit_run_by_run(self, rows: Rows, first_sequences: Int64s, counts: Int64s) -> Kept:
         kept = np.zeros(int(counts.sum()), dtype=bool)
         start = 0
@@ -120,6 +143,16 @@ class Ledger:
         else:
             self.holes.pop(row, None)
         return filled
+
+
+def _in_order_of_runs(flags: Kept, order: Rows, counts: Int64s) -> Kept:
+    """Return flags that were given run by run in `order` in the order of the runs themselves."""
+    starts = np.empty(len(counts), dtype=np.int64)
+    starts[order] = np.cumsum(counts[order]) - counts[order]
+    own_starts = np.cumsum(counts) - counts
+    offsets = np.arange(len(flags), dtype=np.int64) - np.repeat(own_starts, counts)
+    in_order: Kept = flags[np.repeat(starts, counts) + offsets]
+    return in_order
 
 
 def _zeros(count: int) -> Int64s:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import numpy as np
-
 from metertwin.core.batch import ReadingBatch
 from metertwin.core.errors import NotFoundError
 from metertwin.core.ids import MeterId
@@ -51,20 +49,29 @@ class TwinGroup:
             self.ledger.resize(self.columns.capacity)
         return rows
 
-    def apply(self, batch: ReadingBatch) -> FallenRegisters | None:
-        """Take a batch: new readings into the columns, all of them into the ledger.
+    def is_current(self, epoch: int, readings_count: int) -> bool:
+        """Whether a message comes from the newest gateway heard of; an older one's is counted."""
+        if epoch < self.gateway_epoch:
+            self.stale_count += readings_count
+            return False
+        self.gateway_epoch = epoch
+        return True
+
+    def apply(self, batches: Sequence[ReadingBatch]) -> list[FallenRegisters]:
+        """Take batches of current gateways: new readings into the columns, all into the ledger.
 
         Returns:
-            Counting registers that fell, or None when none did.
+            Counting registers that fell, of each batch that has any.
         """
-        if batch.epoch < self.gateway_epoch:
-            self.stale_count += len(batch)
-            return None
-        self.gateway_epoch = batch.epoch
-        rows = self.enrol(batch.meters)
-        self._changed_rows.update(rows.tolist())
-        kept = self.ledger.admit(rows, batch.first_sequences, batch.counts.astype(np.int64))
-        return self.columns.apply(batch, rows, kept)
+        with_rows = [(batch, self.enrol(batch.meters)) for batch in batches]
+        for _, rows in with_rows:
+            self._changed_rows.update(rows.tolist())
+        kept = self.ledger.admit_batches(with_rows)
+        fallen = [
+            self.columns.apply(batch, rows, flags)
+            for (batch, rows), flags in zip(with_rows, kept, strict=True)
+        ]
+        return [each for each in fallen if each is not None]
 
     def take_changed_rows(self) -> list[int]:
         """Return the rows that got readings since the last call."""

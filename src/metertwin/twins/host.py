@@ -93,7 +93,9 @@ class TwinHost:
             self.hosted[group].reader.wake()
         for refused in applied.refused:
             self.refused_count += 1
-            log.warning("reading_refused", subject=refused.subject, reason=refused.reason)
+            log.warning(
+                "reading_refused", subject=refused.delivered.subject, reason=str(refused.error)
+            )
         for fall in applied.falls:
             await self.hosted[fall.group].announce_falls(fall.registers)
 
