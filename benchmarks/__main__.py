@@ -61,8 +61,9 @@ def run_one(name: str) -> list[Row] | None:
     command = [sys.executable, str(HERE / f"{name}.py"), "--json"]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, timeout=TIMEOUT_S, check=True)
-        rows: list[Row] = json.loads(done.stdout)
-    except (subprocess.SubprocessError, json.JSONDecodeError) as error:
+        # The last line: a library of the parts measured may have said something before.
+        rows: list[Row] = json.loads(done.stdout.splitlines()[-1])
+    except (subprocess.SubprocessError, json.JSONDecodeError, IndexError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return None
     return rows

@@ -141,7 +141,7 @@ async def measure(port: int, token_file: Path, meters: Sequence[str]) -> list[di
             "goal": goal,
             "figure": round(figure, 3),
             "unit": unit,
-            "ratio": round(goal / figure, 2),
+            "ratio": round(figure / goal, 3),
             "ok": figure <= goal,
         }
         for name, goal, figure, unit in figures
@@ -153,7 +153,7 @@ async def measure(port: int, token_file: Path, meters: Sequence[str]) -> list[di
             "goal": 0,
             "figure": failed_count,
             "unit": "requests",
-            "ratio": 1.0 if not failed_count else 0.0,
+            "ratio": failed_count / REQUESTS_COUNT,
             "ok": not failed_count,
         },
     ]

@@ -144,7 +144,7 @@ def row(name: str, goal: float, figure: float, unit: str, *, is_limit: bool = Fa
         "goal": goal,
         "figure": figure,
         "unit": unit,
-        "ratio": goal / figure if is_limit else figure / goal,
+        "ratio": figure / goal,
         "ok": figure <= goal if is_limit else figure >= goal,
     }
 

@@ -199,7 +199,8 @@ def _on_error(bus: Bus) -> Callable[[Exception], Awaitable[None]]:
 
 def _on_disconnect(bus: Bus) -> Callable[[], Awaitable[None]]:
     async def on_disconnect() -> None:
-        if bus._is_closing:  # noqa: SLF001 - this module is its life
+        # A try that found no server was never a connection.
+        if bus._is_closing or bus._is_beginning:  # noqa: SLF001 - this module is its life
             return
         bus.disconnect_count += 1
         bus._is_up.clear()  # noqa: SLF001
