@@ -147,14 +147,14 @@ async def end_to_end(
     return recorded, bare
 
 
-def row(name: str, goal: float, figure: float, unit: str, bare: float | None = None) -> Row:
-    """Return one row; the ratio is to the bare consumer where there is one, else to the goal."""
+def row(name: str, goal: float, figure: float, unit: str) -> Row:
+    """Return one figure with its goal; `ratio` is figure by goal."""
     return {
         "name": name,
-        "goal": f">= {goal:,.0f}",
+        "goal": goal,
         "figure": round(figure),
         "unit": unit,
-        "ratio": round(figure / (goal if bare is None else bare), 3),
+        "ratio": figure / goal,
         "ok": figure >= goal,
     }
 
@@ -170,27 +170,17 @@ def main() -> None:
             )
         large = [poll_round("g", n // 4, n % 4 * 500, 500, 3) for n in range(2_000)]
         recorded, bare = uvloop.run(end_to_end(directory, "large", large))
-        rows.append(
-            row(
-                "recorder, 1,500 values a message",
-                _BATCH_GOAL / 1_500,
-                recorded,
-                "messages/s",
-                bare,
-            )
-        )
-        rows.append(
-            row("recorder, 1,500 values", _BATCH_GOAL, recorded * 1_500, "values/s", bare * 1_500)
-        )
+        rows.append(row("recorder, 1,500 values", _BATCH_GOAL, recorded * 1_500, "values/s"))
+        rows.append(row("bare consumer, 1,500 values", _BATCH_GOAL, bare * 1_500, "values/s"))
         single = [poll_round("g", n // 1_000, n % 1_000, 1, 3) for n in range(100_000)]
         recorded, bare = uvloop.run(end_to_end(directory, "single", single))
-        rows.append(row("recorder, 3 values a message", _SINGLE_GOAL, recorded, "messages/s", bare))
-        rows.append(row("recorder, 3 values", _SINGLE_GOAL * 3, recorded * 3, "values/s", bare * 3))
+        rows.append(row("recorder, 3 values a message", _SINGLE_GOAL, recorded, "messages/s"))
+        rows.append(row("bare consumer, 3 values a message", _SINGLE_GOAL, bare, "messages/s"))
     if "--json" in sys.argv:
         print(json.dumps(rows))
         return
     for each in rows:
-        print("{name:35} {figure:>12,} {unit:10} goal {goal:>12} ratio {ratio}".format(**each))
+        print(each)
 
 
 if __name__ == "__main__":
