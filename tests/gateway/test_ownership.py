@@ -6,8 +6,7 @@ import pytest
 
 from metertwin.bus.connection import Bus
 from metertwin.bus.credentials import Role
-from metertwin.bus.ownership import OwnedElsewhereError
-from metertwin.gateway.checkpoint import SupersededError
+from metertwin.bus.ownership import OwnedElsewhereError, SupersededError
 
 Scene = Any  # of conftest, which cannot be imported
 Connect = Callable[[Role], Awaitable[Bus]]

@@ -7,6 +7,7 @@ import pytest
 
 from metertwin.core.clock import ManualClock
 from metertwin.core.command import Command, CommandKind, CommandOutcome, CommandStatus
+from metertwin.core.errors import UnavailableError
 from metertwin.core.ids import CommandId, GroupId, MeterId
 from metertwin.twins.commands import CommandDesk, CommandError, IdempotencyKeyError
 from metertwin.twins.desired import (
@@ -34,12 +35,11 @@ class Outbox:
     commands: list[Command] = field(default_factory=list)
     outcomes: list[CommandOutcome] = field(default_factory=list)
 
-    async def send_command(self, command: Command) -> None:
-        self.commands.append(command)
-
-    async def send_outcome(self, command: Command, outcome: CommandOutcome) -> None:
+    async def send(self, command: Command, outcome: CommandOutcome) -> None:
         assert outcome.command == command.id
         self.outcomes.append(outcome)
+        if outcome.status is CommandStatus.ACCEPTED:
+            self.commands.append(command)
 
 
 @dataclass
@@ -47,6 +47,11 @@ class Desk:
     outbox: Outbox
     desk: CommandDesk
     clock: ManualClock
+    is_bus_away: bool = False
+
+    async def keep_count(self) -> None:
+        if self.is_bus_away:
+            raise UnavailableError("The bus is away.")
 
 
 @pytest.fixture
@@ -58,7 +63,13 @@ def at(clock: ManualClock) -> Desk:
         disconnects_per_hour_count=2,
     )
     group, outbox = TwinGroup(settings), Outbox()
-    return Desk(outbox, CommandDesk(group, DisconnectInterlock(settings, []), outbox, clock), clock)
+    interlock = DisconnectInterlock(settings, [])
+
+    async def keep_count() -> None:
+        await desk.keep_count()
+
+    desk = Desk(outbox, CommandDesk(group, interlock, outbox, clock, keep_count), clock)
+    return desk
 
 
 def command(kind: CommandKind, identity: str = "c1", meter: MeterId = HOME) -> Command:
@@ -118,6 +129,17 @@ async def test_a_group_is_not_switched_off_faster_than_its_limit(at: Desk) -> No
     at.clock.advance(3600)
     late = replace(command(CommandKind.DISCONNECT, "c9"), expires_at=NOON + timedelta(hours=2))
     assert (await at.desk.accept(late, epoch=7)).status is CommandStatus.ACCEPTED
+
+
+async def test_a_disconnect_that_could_not_be_counted_was_not_accepted(at: Desk) -> None:
+    at.is_bus_away = True
+    for number in range(5):
+        with pytest.raises(UnavailableError):
+            await at.desk.accept(command(CommandKind.DISCONNECT, f"c{number}"), epoch=7)
+    assert at.outbox.outcomes == []
+    at.is_bus_away = False
+    outcome = await at.desk.accept(command(CommandKind.DISCONNECT, "c0"), epoch=7)
+    assert outcome.status is CommandStatus.ACCEPTED
 
 
 async def test_arguments_must_fit_the_kind(at: Desk) -> None:

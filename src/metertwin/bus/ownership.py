@@ -23,6 +23,12 @@ class OwnedElsewhereError(ConflictError):
     code = "conflict.owned_elsewhere"
 
 
+class SupersededError(ConflictError):
+    """Another process took the group over; this one may write nothing any more."""
+
+    code = "conflict.superseded"
+
+
 class Claim(msgspec.Struct, frozen=True):
     """One entry of the bucket."""
 

@@ -17,10 +17,11 @@ from nats.js.kv import KeyValue
 
 from metertwin.bus.connection import Bus
 from metertwin.bus.ending import end_if_told
+from metertwin.bus.ownership import SupersededError
 from metertwin.bus.subjects import CHECKPOINT_BUCKET, READING_STREAM, Kind, of_group, subject
 from metertwin.bus.tail import StreamTail
 from metertwin.bus.wire import decode_readings, encode_readings
-from metertwin.core.errors import ConflictError, UnavailableError
+from metertwin.core.errors import UnavailableError
 from metertwin.core.ids import GroupId
 from metertwin.gateway.durable import publish_until_stored
 from metertwin.gateway.pending import empty_batch
@@ -31,12 +32,6 @@ _FETCH_TIMEOUT_S = 5.0
 _QUIET_FETCHES_COUNT = 12
 
 log = structlog.get_logger(__name__)
-
-
-class SupersededError(ConflictError):
-    """Another gateway claimed the group; this one numbers and commands nothing any more."""
-
-    code = "conflict.superseded"
 
 
 @dataclass(slots=True)

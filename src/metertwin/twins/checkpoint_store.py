@@ -15,18 +15,12 @@ from nats.js.kv import KeyValue
 
 from metertwin.bus.buckets import bucket_at_hand, keys_under
 from metertwin.bus.connection import Bus
+from metertwin.bus.ownership import SupersededError
 from metertwin.bus.subjects import CHECKPOINT_BUCKET
-from metertwin.core.errors import ConflictError
 from metertwin.core.ids import GroupId
 from metertwin.twins.checkpoint import CheckpointError
 
 _PART_BYTES = 512 * 1024
-
-
-class SupersededError(ConflictError):
-    """Another host took the group over; this one may write nothing any more."""
-
-    code = "conflict.superseded"
 
 
 class _Head(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ audit record is never behind what somebody was told.
 """
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -35,22 +36,31 @@ class IdempotencyKeyError(ConflictError):
 class CommandOutbox(Protocol):
     """Where accepted commands and their answers go."""
 
-    async def send_command(self, command: Command) -> None:
-        """Hand the command to the group's gateway, durably and once per id."""
-        ...
+    async def send(self, command: Command, outcome: CommandOutcome) -> None:
+        """Publish the answer and, if it is accepted, the command, durably and once per id.
 
-    async def send_outcome(self, command: Command, outcome: CommandOutcome) -> None:
-        """Publish an answer for callers and the audit record, durably and once per status."""
+        Both are on their way together: a caller that stops waiting leaves neither behind alone.
+        """
         ...
 
 
 class CommandDesk:
-    """Accepts the commands of one group."""
+    """Accepts the commands of one group.
+
+    Args:
+        keep_count: Makes the interlock's count durable; a disconnect goes out only after it.
+    """
 
     def __init__(
-        self, group: TwinGroup, interlock: DisconnectInterlock, outbox: CommandOutbox, clock: Clock
+        self,
+        group: TwinGroup,
+        interlock: DisconnectInterlock,
+        outbox: CommandOutbox,
+        clock: Clock,
+        keep_count: Callable[[], Awaitable[None]],
     ) -> None:
         self._group = group
+        self._keep_count = keep_count
         self._interlock = interlock
         self._outbox = outbox
         self._clock = clock
@@ -65,16 +75,17 @@ class CommandDesk:
             CommandError: Kind and arguments do not fit.
             IdempotencyKeyError: The id belongs to another command.
             UnknownTwinError: The group has no such meter.
+            UnavailableError: The bus is away; nothing was accepted.
         """
         self._group.row(command.meter)
         check_arguments(command)
         if (known := self._answers.get(command.id)) is not None:
             return _same_answer(command, *known)
         outcome = self._judge(command)
-        self._remember(command, outcome)
-        await self._outbox.send_outcome(command, outcome)
-        if outcome.status is CommandStatus.ACCEPTED:
-            await self._outbox.send_command(replace(command, epoch=epoch))
+        self._remember(command, outcome)  # before anything is waited for: the id may come again
+        if outcome.status is CommandStatus.ACCEPTED and command.kind is CommandKind.DISCONNECT:
+            await self._count_disconnect(command)
+        await self._outbox.send(replace(command, epoch=epoch), outcome)
         return outcome
 
     def learn(self, outcome: CommandOutcome) -> Command | None:
@@ -104,6 +115,15 @@ class CommandDesk:
             except RefusedError as error:
                 status, reason = CommandStatus.REFUSED, str(error)
         return CommandOutcome(command.id, command.meter, status, now, reason)
+
+    async def _count_disconnect(self, command: Command) -> None:
+        try:
+            await self._keep_count()
+        except BaseException:
+            # Not accepted after all, also when the caller's deadline ended the waiting.
+            self._answers.pop(command.id, None)
+            self._interlock.take_back()
+            raise
 
     def _remember(self, command: Command, outcome: CommandOutcome) -> None:
         self._answers[command.id] = (command, outcome)

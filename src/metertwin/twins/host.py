@@ -10,6 +10,7 @@ from nats.aio.msg import Msg
 from metertwin.bus.connection import Bus
 from metertwin.bus.ending import end_if_told, is_ending
 from metertwin.bus.messages import decode_outcome
+from metertwin.bus.ownership import SupersededError
 from metertwin.bus.publish import Publisher
 from metertwin.bus.requests import Service, serve
 from metertwin.bus.subjects import READING_STREAM, Kind, of_group, subject
@@ -18,7 +19,6 @@ from metertwin.bus.wire import WireError
 from metertwin.core.clock import Clock
 from metertwin.core.errors import MeterTwinError, UnavailableError
 from metertwin.core.ids import GroupId
-from metertwin.twins.checkpoint_store import SupersededError
 from metertwin.twins.follow import Applied, apply_delivered
 from metertwin.twins.hosted import HostedGroup
 from metertwin.twins.requests import TwinRequests

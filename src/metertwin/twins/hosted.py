@@ -83,6 +83,10 @@ class HostedGroup:
         outbox = BusOutbox(publisher, settings.id)
         interlock = DisconnectInterlock(settings, group.disconnects_accepted_at)
         reader = GatewayReader(bus, group)
+
+        async def keep_count() -> None:
+            await hosted.save()
+
         hosted = cls(
             host=host,
             bus=bus,
@@ -91,7 +95,7 @@ class HostedGroup:
             epoch=epoch,
             checkpoints=checkpoints,
             desired=await DesiredStore.open(bus, settings.id),
-            desk=CommandDesk(group, interlock, outbox, clock),
+            desk=CommandDesk(group, interlock, outbox, clock, keep_count),
             outbox=outbox,
             reader=reader,
             answers=Answers(group, reader, clock),
@@ -106,12 +110,8 @@ class HostedGroup:
         return self.answers.document(meter, self.epoch, self.desired.states.get(meter))
 
     async def accept(self, command: Command) -> CommandOutcome:
-        """Accept or refuse a command; a disconnect is counted durably before the answer."""
-        before = len(self.group.disconnects_accepted_at)
-        outcome = await self.desk.accept(command, self.epoch)
-        if len(self.group.disconnects_accepted_at) != before:
-            await self.save()
-        return outcome
+        """Accept or refuse a command; see `CommandDesk.accept`."""
+        return await self.desk.accept(command, self.epoch)
 
     async def want(self, meter: MeterId, changes: dict[str, Any]) -> Desired:
         """Change what is wanted of a meter, and begin to bring it about."""

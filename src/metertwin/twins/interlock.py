@@ -57,3 +57,8 @@ class DisconnectInterlock:
                 limit_count=limit_count,
             )
         self._accepted_at.append(now)
+
+    def take_back(self) -> None:
+        """Forget the newest disconnect counted: it did not come about."""
+        if self._accepted_at:
+            self._accepted_at.pop()

@@ -6,7 +6,7 @@ from metertwin.bus.messages import encode
 from metertwin.bus.publish import Publisher
 from metertwin.bus.subjects import Kind, subject
 from metertwin.core.clock import to_us
-from metertwin.core.command import Command, CommandOutcome
+from metertwin.core.command import Command, CommandOutcome, CommandStatus
 from metertwin.core.event import Event
 from metertwin.core.ids import GroupId
 
@@ -18,16 +18,13 @@ class BusOutbox:
     publisher: Publisher
     group: GroupId
 
-    async def send_command(self, command: Command) -> None:
-        """Hand the command to the group's gateway."""
-        to = subject(self.group, Kind.COMMAND, command.meter)
-        await self.publisher.publish(to, encode(command), command.id)
-        await self.publisher.flush()
-
-    async def send_outcome(self, command: Command, outcome: CommandOutcome) -> None:
-        """Publish an answer for callers and the audit record."""
+    async def send(self, command: Command, outcome: CommandOutcome) -> None:
+        """Publish the answer and, if it is accepted, the command to the group's gateway."""
         to = subject(self.group, Kind.OUTCOME, command.meter)
         await self.publisher.publish(to, encode(outcome), f"{command.id}:{outcome.status}")
+        if outcome.status is CommandStatus.ACCEPTED:
+            to = subject(self.group, Kind.COMMAND, command.meter)
+            await self.publisher.publish(to, encode(command), command.id)
         await self.publisher.flush()
 
     async def send_event(self, event: Event) -> None:
