@@ -40,7 +40,7 @@ def days(count: int, step_s: int = 900) -> TimeGrid:
 
 def added_w(street: Street, wanted: Shares, count: int) -> NDArray[np.float64]:
     """Return what `wanted` appliances draw on top of the same households without them."""
-    nothing = Shares(pv=0.0, ev=0.0, heat_pump=0.0)
+    nothing = Shares(pv_ratio=0.0, ev_ratio=0.0, heat_pump_ratio=0.0)
     with_w = street(wanted)[1].over(days(count)).load_w.sum(axis=2)
     without_w = street(nothing)[1].over(days(count)).load_w.sum(axis=2)
     found: NDArray[np.float64] = with_w - without_w
@@ -48,7 +48,9 @@ def added_w(street: Street, wanted: Shares, count: int) -> NDArray[np.float64]:
 
 
 def test_cars_charge_in_the_evening_and_on_past_midnight(street: Street) -> None:
-    charged_w = added_w(street, Shares(pv=0.0, ev=1.0, heat_pump=0.0), 10).reshape(10, 96, 118)
+    charged_w = added_w(
+        street, Shares(pv_ratio=0.0, ev_ratio=1.0, heat_pump_ratio=0.0), 10
+    ).reshape(10, 96, 118)
     by_hour_w = charged_w.mean(axis=(0, 2)).reshape(24, 4).mean(axis=1)
     assert by_hour_w[0] > 0  # who arrives late at a small wall box charges on
     assert by_hour_w[6:16] == pytest.approx(np.zeros(10), abs=1e-6)
@@ -58,7 +60,7 @@ def test_cars_charge_in_the_evening_and_on_past_midnight(street: Street) -> None
 
 
 def test_heat_pumps_run_when_it_is_cold(street: Street) -> None:
-    heated_w = added_w(street, Shares(pv=0.0, ev=0.0, heat_pump=1.0), 2)
+    heated_w = added_w(street, Shares(pv_ratio=0.0, ev_ratio=0.0, heat_pump_ratio=1.0), 2)
     celsius = outdoor_celsius(days(2).starts_s).mean()
     # January: 2 degrees or less; duty (15 - T) / 27 of 1.8 to 3.5 kW, 2.65 kW in the mean.
     assert -5 < celsius < 2
@@ -66,7 +68,7 @@ def test_heat_pumps_run_when_it_is_cold(street: Street) -> None:
 
 
 def test_plants_feed_in_by_day(street: Street) -> None:
-    homes, model = street(Shares(pv=1.0))
+    homes, model = street(Shares(pv_ratio=1.0))
     generation_w = model.over(days(30)).generation_w.sum(axis=2).reshape(30, 96, 118)
     by_hour_w = generation_w.mean(axis=(0, 2)).reshape(24, 4).mean(axis=1)
     assert by_hour_w[:5].max() == 0
@@ -75,14 +77,14 @@ def test_plants_feed_in_by_day(street: Street) -> None:
 
 
 def test_a_year_of_a_household_is_a_household(street: Street) -> None:
-    nothing = Shares(pv=0.0, ev=0.0, heat_pump=0.0)
+    nothing = Shares(pv_ratio=0.0, ev_ratio=0.0, heat_pump_ratio=0.0)
     load_w = street(nothing)[1].over(days(28)).load_w.sum(axis=(1, 2)).mean() / 118
     yearly_kwh = load_w * 8.766
     assert 1_500 < yearly_kwh < 8_000  # winter weeks, some small businesses among them
 
 
 def test_a_house_on_one_phase_loads_that_phase(make_world: Callable[..., World]) -> None:
-    world = make_world(shares=Shares(three_phase=0.0, pv=0.0))
+    world = make_world(shares=Shares(three_phase_ratio=0.0, pv_ratio=0.0))
     world.advance(world.now + timedelta(seconds=60))
     currents_a = world.columns.currents_a[:20]
     assert (currents_a[:, 0] > 0).all()

@@ -68,7 +68,7 @@ class Reader:
 
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
-    return make_world(security=Security.NONE, step_s=300, shares=Shares(pv=0.0))
+    return make_world(security=Security.NONE, step_s=300, shares=Shares(pv_ratio=0.0))
 
 
 @pytest.fixture

@@ -98,8 +98,8 @@ def test_a_falling_register_is_found_and_a_falling_power_is_not(
     group = group_of()
     assert group.apply([make_batch(("a", 1, [(IMPORT, 900, 0), (POWER, 50, 0)]))]) == []
     (fallen,) = group.apply([make_batch(("a", 3, [(IMPORT, 3, 60), (POWER, 40, 60)]))])
-    assert fallen.before.tolist() == [900]
-    assert fallen.after.tolist() == [3]
+    assert fallen.before_integers.tolist() == [900]
+    assert fallen.after_integers.tolist() == [3]
 
 
 def test_readings_of_a_superseded_gateway_are_refused_and_counted(make_batch: MakeBatch) -> None:

@@ -112,7 +112,7 @@ class SimulationConfig:
         if self.shares is None:
             return
         shares = self.shares
-        for name in ("three_phase", "pv", "ev", "heat_pump"):
+        for name in ("three_phase_ratio", "pv_ratio", "ev_ratio", "heat_pump_ratio"):
             share = getattr(shares, name)
             if not 0.0 <= share <= 1.0:
                 raise SimulationConfigError(

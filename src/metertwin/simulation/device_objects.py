@@ -126,12 +126,12 @@ def _clock(zone: ZoneInfo, start: datetime) -> Clock[Meter]:
     standard = (normal.utcoffset() or _NO_OFFSET) - (normal.dst() or _NO_OFFSET)
     return Clock(
         lambda meter: octets(encode_datetime(meter.clock, zone)),
-        time_zone_min=-round(standard.total_seconds() / 60),
+        time_zone_minutes=-round(standard.total_seconds() / 60),
         status=lambda meter: uint8(encode_datetime(meter.clock, zone)[11]),
         is_daylight_saving=rule is not None,
         begins=begins,
         ends=ends,
-        daylight_saving_min=shift_min,
+        daylight_saving_minutes=shift_min,
         set_time=lambda meter, value: _set_clock(meter, value, zone),
         shift_time=_shift_clock,
     )

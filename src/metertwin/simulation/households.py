@@ -20,16 +20,16 @@ class Shares:
     """How many of the households have what, each 0 to 1.
 
     Attributes:
-        three_phase: Connected on three phases rather than one.
-        pv: With a photovoltaic plant.
-        ev: With an electric vehicle charged at home.
-        heat_pump: Heated by a heat pump.
+        three_phase_ratio: Connected on three phases rather than one.
+        pv_ratio: With a photovoltaic plant.
+        ev_ratio: With an electric vehicle charged at home.
+        heat_pump_ratio: Heated by a heat pump.
     """
 
-    three_phase: float = 0.7
-    pv: float = 0.2
-    ev: float = 0.15
-    heat_pump: float = 0.15
+    three_phase_ratio: float = 0.7
+    pv_ratio: float = 0.2
+    ev_ratio: float = 0.15
+    heat_pump_ratio: float = 0.15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,13 +112,13 @@ def _one_feeder(
     # A small group spreads over the whole feeder instead of crowding at its head.
     points = np.sort(rng.permutation(len(connections))[:size])
     here = [connections[point] for point in points]
-    three_phase = rng.random(size) < shares.three_phase
+    three_phase = rng.random(size) < shares.three_phase_ratio
     phase_order = (rng.integers(0, 3, size)[:, None] + np.arange(3)) % 3
     single = np.eye(3)[phase_order[:, 0]]
     uneven = rng.dirichlet((4.0, 4.0, 4.0), size)
     even = np.where(three_phase[:, None], 1.0 / 3.0, single)
     size_factor = rng.lognormal(-0.045, 0.3, size)
-    pv_peak_w = rng.uniform(3_000, 10_000, size) * (rng.random(size) < shares.pv)
+    pv_peak_w = rng.uniform(3_000, 10_000, size) * (rng.random(size) < shares.pv_ratio)
     ev_w = np.where(three_phase, _THREE_PHASE_EV_W, _SINGLE_PHASE_EV_W)
     return {
         "feeder": np.full(size, number),
@@ -135,6 +135,7 @@ def _one_feeder(
         "shift_steps": rng.integers(-3, 4, size) * 7 * 96 + rng.integers(-4, 5, size),
         "pv_peak_w": np.where(three_phase, pv_peak_w, np.minimum(pv_peak_w, 4_600.0)),
         "pv_shape": rng.choice(np.array(shapes.generation), size),
-        "ev_w": ev_w * (rng.random(size) < shares.ev),
-        "heat_pump_w": rng.uniform(1_800, 3_500, size) * (rng.random(size) < shares.heat_pump),
+        "ev_w": ev_w * (rng.random(size) < shares.ev_ratio),
+        "heat_pump_w": rng.uniform(1_800, 3_500, size)
+        * (rng.random(size) < shares.heat_pump_ratio),
     }

@@ -70,7 +70,7 @@ def build_street(config: SimulationConfig, grid: Grid, start_s: int) -> Street:
     """
     config.check(grid.point_count)
     measured = None if config.profile_file is None else read_profiles(config.profile_file)
-    nothing_more = Shares(pv=0.0, ev=0.0, heat_pump=0.0)
+    nothing_more = Shares(pv_ratio=0.0, ev_ratio=0.0, heat_pump_ratio=0.0)
     shares = config.shares or (Shares() if measured is None else nothing_more)
     shapes = read_shapes()
     group_size = config.group_size or grid.point_count

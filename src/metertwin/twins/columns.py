@@ -30,15 +30,15 @@ class FallenRegisters:
     Attributes:
         rows: Twin of each fall, shape (n,).
         columns: Register of each fall, shape (n,).
-        before: Integer before, shape (n,).
-        after: Integer after, shape (n,).
+        before_integers: Integer before, shape (n,).
+        after_integers: Integer after, shape (n,).
         captured_at_us: When the lower value was captured, shape (n,).
     """
 
     rows: Rows
     columns: Rows
-    before: Int64s
-    after: Int64s
+    before_integers: Int64s
+    after_integers: Int64s
     captured_at_us: Int64s
 
 
@@ -165,8 +165,8 @@ class TwinColumns:
         return FallenRegisters(
             rows=rows[where],
             columns=columns[where],
-            before=before[fell],
-            after=batch.integers[where],
+            before_integers=before[fell],
+            after_integers=batch.integers[where],
             captured_at_us=batch.captured_at_us[where],
         )
 

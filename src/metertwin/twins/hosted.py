@@ -167,8 +167,8 @@ class HostedGroup:
         for row, column, before, after, captured_at_us in zip(
             fallen.rows.tolist(),
             fallen.columns.tolist(),
-            fallen.before.tolist(),
-            fallen.after.tolist(),
+            fallen.before_integers.tolist(),
+            fallen.after_integers.tolist(),
             fallen.captured_at_us.tolist(),
             strict=True,
         ):

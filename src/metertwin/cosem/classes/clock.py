@@ -23,13 +23,13 @@ class Clock(CosemObject[S]):
     Args:
         time: The current COSEM date-time, an octet string of 12.
         obis: The logical name; a meter has one clock, and profiles refer to it.
-        time_zone_min: Deviation of local normal time from UTC with DLMS's sign, UTC = local +
+        time_zone_minutes: Deviation of local normal time from UTC with DLMS's sign, UTC = local +
             deviation: -60 in Central Europe.
         status: Clock status bits of the current time.
         is_daylight_saving: Whether summer time is switched on at all.
         begins: Date-time with wildcards at which summer time begins.
         ends: Date-time with wildcards at which it ends.
-        daylight_saving_min: How far summer time moves the clock.
+        daylight_saving_minutes: How far summer time moves the clock.
         set_time: Takes a new time; the method shift_time takes seconds.
         shift_time: Takes int16 seconds, -900 to 900.
         methods: Methods 1 to 5 by number, where the meter has them.
@@ -44,12 +44,12 @@ class Clock(CosemObject[S]):
         time: Value[S],
         *,
         obis: Obis = CLOCK_NAME,
-        time_zone_min: int = 0,
+        time_zone_minutes: int = 0,
         status: Value[S] | None = None,
         is_daylight_saving: bool = False,
         begins: Value[S] = NEVER,
         ends: Value[S] = NEVER,
-        daylight_saving_min: int = 60,
+        daylight_saving_minutes: int = 60,
         set_time: Write[S] | None = None,
         shift_time: Invoke[S] | None = None,
         methods: Mapping[int, Invoke[S] | None] = _NONE,
@@ -57,11 +57,11 @@ class Clock(CosemObject[S]):
     ) -> None:
         values: dict[int, Value[S]] = {
             2: time,
-            3: int16(time_zone_min),
+            3: int16(time_zone_minutes),
             4: uint8(0) if status is None else status,
             5: begins,
             6: ends,
-            7: int8(daylight_saving_min),
+            7: int8(daylight_saving_minutes),
             8: boolean(is_daylight_saving),
             9: enum(_INTERNAL_CRYSTAL),
         }
