@@ -1,10 +1,13 @@
 """Whatever dies, for however long: the ledger balances, nothing is lost, nothing is doubled."""
 
 import asyncio
+import contextlib
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -13,12 +16,15 @@ import pytest
 
 from metertwin.bus.connection import Bus, connect
 from metertwin.bus.credentials import Role, seed_path
+from metertwin.bus.messages import Request
+from metertwin.bus.requests import ask
 from metertwin.bus.server import free_port
-from metertwin.bus.subjects import Kind
+from metertwin.bus.subjects import Kind, subject
 from metertwin.cli.demo.plan import DemoOptions, fresh_state, site_of
 from metertwin.cli.demo.probe import Probe, Tally
 from metertwin.cli.demo.report import is_balanced, readings_of
-from metertwin.core.errors import MeterTwinError
+from metertwin.core.errors import InvalidInputError, MeterTwinError, NotFoundError
+from metertwin.core.twin import AnswerSource, LoadProfile
 from metertwin.fleet.launch import LocalSite
 from metertwin.fleet.site import site_clock
 from metertwin.fleet.supervisor import Process, Supervisor
@@ -154,6 +160,46 @@ async def test_a_recorder_that_stands_still_catches_up(
     running_site.freeze("recorder", is_frozen=False)
     twins, recorder = await running_site.balance()
     assert is_balanced(readings_of(twins, recorder))
+
+
+async def test_a_load_profile_is_answered_without_a_hole(running_site: RunningSite) -> None:
+    group = running_site.site.settings.groups[0]
+    to = subject(group.id, Kind.REQUEST, group.meters[0])
+    now = running_site.probe.clock.now()
+    span: dict[str, object] = {"start": now - timedelta(hours=1), "end": now + timedelta(days=1)}
+
+    async def load_profile(**more: object) -> LoadProfile:
+        arguments = {**span, **more}
+        return await ask(
+            running_site.bus, to, Request("load_profile", arguments), 10.0, LoadProfile
+        )
+
+    async with asyncio.timeout(60):
+        while True:  # three intervals, and the recorder has them
+            with contextlib.suppress(NotFoundError):
+                profile = await load_profile()
+                if all(len(series.values) >= 3 for series in profile.series):
+                    break
+            await asyncio.sleep(0.2)
+    assert {series.obis for series in profile.series} == {
+        f"1-0:{quantity}.8.0*255" for quantity in (1, 2, 3, 4)
+    }
+    for series in profile.series:
+        gaps = {b - a for a, b in itertools.pairwise(series.captured_at)}
+        assert gaps == {timedelta(seconds=series.period_s)} == {timedelta(minutes=15)}
+        assert series.values == sorted(series.values)
+    fresh = await ask(
+        running_site.bus,
+        to,
+        Request("load_profile", {**span, "obis": "1-0:1.8.0*255"}, max_age_s=0.0),
+        10.0,
+        LoadProfile,
+    )
+    assert (fresh.source, len(fresh.series)) == (AnswerSource.METER, 1)
+    with pytest.raises(InvalidInputError, match="not after its start"):
+        await load_profile(end=span["start"])
+    with pytest.raises(NotFoundError, match=r"has no 1-0:99\.8\.0"):
+        await load_profile(obis="1-0:99.8.0*255")
 
 
 def _rows_and_keys(running_site: RunningSite) -> tuple[int, int]:

@@ -135,6 +135,35 @@ class UsageNow:
     energy_export: ReportedValue | None
 
 
+@dataclass(frozen=True, slots=True)
+class ProfileSeries:
+    """One captured register of a load profile over a range; the lists are of one length.
+
+    Attributes:
+        period_s: Capture period in s.
+        captured_at: End of each interval, oldest first.
+        values: Register value at each, in `unit`, exact.
+        quality: `Quality` bits of each.
+    """
+
+    obis: str
+    unit: str
+    period_s: int
+    captured_at: list[datetime]
+    values: list[Decimal]
+    quality: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProfile:
+    """What a meter captured between two times, and whether it was asked for it just now."""
+
+    meter: MeterId
+    answered_at: datetime
+    source: AnswerSource
+    series: list[ProfileSeries]
+
+
 def obis_key(obis: Obis, period_s: int) -> str:
     """Return the key of a register in `TwinDocument.reported`."""
     return f"{obis}@{period_s}s" if period_s else str(obis)

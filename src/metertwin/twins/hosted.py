@@ -2,24 +2,19 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import structlog
 
 from metertwin import __version__
 from metertwin.bus.connection import Bus
-from metertwin.bus.messages import Request
 from metertwin.bus.ownership import claim, twins_key
 from metertwin.bus.publish import Publisher
-from metertwin.bus.requests import ask
-from metertwin.bus.subjects import Kind, subject
 from metertwin.core.clock import Clock, from_us
 from metertwin.core.command import Command, CommandOutcome
 from metertwin.core.event import Event, EventSource
 from metertwin.core.ids import MeterId
-from metertwin.core.obis import Obis
-from metertwin.core.twin import LedgerLine, TwinDocument
+from metertwin.core.twin import TwinDocument
 from metertwin.twins.answers import Answers
 from metertwin.twins.checkpoint import encode_checkpoint, restore_checkpoint
 from metertwin.twins.checkpoint_store import CheckpointStore
@@ -30,11 +25,11 @@ from metertwin.twins.desired_store import DesiredStore
 from metertwin.twins.group import TwinGroup
 from metertwin.twins.interlock import DisconnectInterlock
 from metertwin.twins.outbox import BusOutbox
+from metertwin.twins.profiles import Profiles
 from metertwin.twins.settings import GroupSettings
 from metertwin.twins.through import GatewayReader
 
 REGISTER_FELL_CODE = -1
-_HISTORY_POLL_S = 0.05
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +54,7 @@ class HostedGroup:
     outbox: BusOutbox
     reader: GatewayReader
     answers: Answers
+    profiles: Profiles
     reconciler: Reconciler
     saved_sequence: int = 0
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -99,6 +95,7 @@ class HostedGroup:
             outbox=outbox,
             reader=reader,
             answers=Answers(group, reader, clock),
+            profiles=Profiles(bus, group, reader, clock),
             reconciler=Reconciler(settings.id),
             saved_sequence=group.stream_sequence,
         )
@@ -138,28 +135,6 @@ class HostedGroup:
         """Take note of the gateway's answer to a command."""
         self.desk.learn(outcome)
         self.reconciler.learn(outcome.meter, outcome)
-
-    async def load_profile(
-        self,
-        meter: MeterId,
-        span: tuple[datetime, datetime],
-        obis: Obis | None,
-        max_age_s: float | None,
-        deadline_s: float,
-    ) -> object:
-        """Return load-profile rows from history; `max_age_s` may have the meter read first."""
-        row = self.group.row(meter)
-        start, end = span
-        if max_age_s is not None and self._profile_age_s(row, end) > max_age_s:
-            await self.reader.read(
-                meter, Request("load_profile", {"start": start, "end": end}), deadline_s
-            )
-            await self._recorded(meter)
-        arguments: dict[str, object] = {"start": start, "end": end}
-        if obis is not None:
-            arguments["obis"] = str(obis)
-        to = subject(self.group.settings.id, Kind.HISTORY, meter)
-        return await ask(self.bus, to, Request("load_profile", arguments), deadline_s, object)
 
     async def announce_falls(self, fallen: FallenRegisters) -> None:
         """Publish an event for each counting register that fell."""
@@ -214,21 +189,3 @@ class HostedGroup:
             "stale": self.group.stale_count,
             "bytes_per_twin": columns.size_bytes / max(twins, 1),
         }
-
-    def _profile_age_s(self, row: int, end: datetime) -> float:
-        """Return how far the twin's newest interval lies before `end`, or before now, in s."""
-        reported = self.answers.view.reported(row).values()
-        captured = [value.captured_at for value in reported if value.period_s]
-        if not captured:
-            return float("inf")
-        return (min(end, self.clock.now()) - max(captured)).total_seconds()
-
-    async def _recorded(self, meter: MeterId) -> None:
-        """Wait until the recorder has stored what the twin has applied."""
-        wanted = self.group.ledger_line(self.group.row(meter)).received
-        to = subject(self.group.settings.id, Kind.HISTORY)
-        while True:
-            lines = await ask(self.bus, to, Request("ledger"), 5.0, list[LedgerLine])
-            if any(line.meter == meter and line.received >= wanted for line in lines):
-                return
-            await asyncio.sleep(_HISTORY_POLL_S)

@@ -13,9 +13,17 @@ from metertwin.core.command import Command, CommandKind, CommandOutcome
 from metertwin.core.errors import InvalidInputError
 from metertwin.core.ids import MeterId, command_id, meter_id
 from metertwin.core.obis import Obis
-from metertwin.core.twin import LedgerLine, RegisterAnswer, TwinDocument, TwinStatus, UsageNow
+from metertwin.core.twin import (
+    LedgerLine,
+    LoadProfile,
+    RegisterAnswer,
+    TwinDocument,
+    TwinStatus,
+    UsageNow,
+)
 from metertwin.twins.desired import Value
 from metertwin.twins.hosted import HostedGroup
+from metertwin.twins.profiles import ProfileRange
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
@@ -103,22 +111,13 @@ class TwinRequests:
         meter = _meter(request, token)
         return await self._hosted.answers.register(meter, obis, _max_age_s(request), deadline_s)
 
-    async def load_profile(self, request: Request, token: str, deadline_s: float) -> object:
+    async def load_profile(self, request: Request, token: str, deadline_s: float) -> LoadProfile:
         """Answer with load-profile intervals from history, read through when asked for fresh."""
-        wanted = arguments_of(request, _LoadProfileArguments)
-        if wanted.start >= wanted.end:
-            raise ArgumentsError(
-                f"The range ends at {wanted.end.isoformat()}, not after its start "
-                f"{wanted.start.isoformat()}.",
-                name=request.name,
-            )
-        obis = None if wanted.obis is None else Obis.parse(wanted.obis)
-        return await self._hosted.load_profile(
-            _meter(request, token),
-            (wanted.start, wanted.end),
-            obis,
-            _max_age_s(request),
-            deadline_s,
+        asked = arguments_of(request, _LoadProfileArguments)
+        obis = None if asked.obis is None else Obis.parse(asked.obis)
+        wanted = ProfileRange(asked.start, asked.end, obis)
+        return await self._hosted.profiles.load_profile(
+            _meter(request, token), wanted, _max_age_s(request), deadline_s
         )
 
     async def command(self, request: Request, token: str, _deadline_s: float) -> CommandOutcome:
