@@ -16,6 +16,7 @@ from metertwin.bus.messages import (
     decode_command,
     decode_event,
     decode_outcome,
+    decode_output,
     decode_request,
     encode,
     encode_answer,
@@ -28,6 +29,7 @@ from metertwin.core.command import Command, CommandKind, CommandOutcome, Command
 from metertwin.core.errors import ConflictError, InvalidInputError, MeterTwinError, NotFoundError
 from metertwin.core.event import Event, EventSource
 from metertwin.core.ids import CommandId, GroupId, IdError, MeterId
+from metertwin.core.output import AppOutput
 from metertwin.core.twin import LedgerLine, ReportedValue
 
 MOMENT = datetime(2026, 3, 29, 1, 0, 0, 123456, tzinfo=UTC)
@@ -45,11 +47,24 @@ COMMAND = Command(
 EVENT = Event(MeterId("m1"), EventSource.GATEWAY, -3, "silent", MOMENT, MOMENT, "no answer")
 OUTCOME = CommandOutcome(CommandId("c1"), MeterId("m1"), CommandStatus.EFFECTED, MOMENT, "open")
 
+OUTPUT = AppOutput(
+    "tariff",
+    "1.0",
+    GroupId("g1"),
+    MeterId("m1"),
+    "bill",
+    MOMENT,
+    1,
+    MOMENT,
+    {"total": "12.40", "lines": [{"tier": 1}]},
+)
+
 
 def test_contents_arrive_as_they_left() -> None:
     assert decode_command(encode(COMMAND)) == COMMAND
     assert decode_event(encode(EVENT)) == EVENT
     assert decode_outcome(encode(OUTCOME)) == OUTCOME
+    assert decode_output(encode(OUTPUT)) == OUTPUT
     request = Request("read_register", {"obis": "1-0:1.8.0*255"}, 0.5)
     assert decode_request(encode(request)) == request
 
@@ -109,7 +124,9 @@ def test_an_error_of_no_family_is_a_plain_one_with_its_code() -> None:
     assert (error.code, str(error)) == ("internal", "It broke.")
 
 
-@pytest.mark.parametrize("decode", [decode_event, decode_command, decode_outcome, decode_request])
+@pytest.mark.parametrize(
+    "decode", [decode_event, decode_command, decode_outcome, decode_output, decode_request]
+)
 def test_another_version_is_refused_naming_both(decode: Callable[[bytes], object]) -> None:
     with pytest.raises(WireVersionError, match="has version 4, this program speaks version 1"):
         decode(msgspec.msgpack.encode([4, "whatever", "comes"]))

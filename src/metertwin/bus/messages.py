@@ -22,6 +22,7 @@ from metertwin.core.errors import (
     UnavailableError,
 )
 from metertwin.core.event import Event
+from metertwin.core.output import AppOutput
 
 MESSAGE_VERSION = 1
 
@@ -86,7 +87,7 @@ _message_decoder = msgspec.msgpack.Decoder(_Message)
 _answer_decoder = msgspec.msgpack.Decoder(_Answer)
 
 
-def encode(content: Event | Command | CommandOutcome | Request) -> bytes:
+def encode(content: Event | Command | CommandOutcome | Request | AppOutput) -> bytes:
     """Return a message of the version this program speaks."""
     return _encoder.encode((MESSAGE_VERSION, content))
 
@@ -104,6 +105,11 @@ def decode_command(octets: bytes) -> Command:
 def decode_outcome(octets: bytes) -> CommandOutcome:
     """Return the outcome of a command; raises WireVersionError or WireError."""
     return _decode(octets, CommandOutcome)
+
+
+def decode_output(octets: bytes) -> AppOutput:
+    """Return the output of an app; raises WireVersionError or WireError."""
+    return _decode(octets, AppOutput)
 
 
 def decode_request(octets: bytes) -> Request:
