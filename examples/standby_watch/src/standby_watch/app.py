@@ -1,0 +1,188 @@
+"""Watches each home's standby power: the least it draws in any hour of the night.
+
+A refrigerator comes and goes, so one quarter of an hour says little; the quietest hour between
+midnight and five says what is always on. The app puts one output per home and night, answers the
+request `standby`, and raises the finding `standby_rose` when a night lies well above the usual.
+
+Nothing here asks a clock, reads a file or opens a socket: what the app knows it was given, so a
+rehearsal over last year's history gives what it would have given then.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from metertwin.apps.app import (
+    NOTHING,
+    Answer,
+    AppInfo,
+    AppSettings,
+    AppSettingsError,
+    AppStateError,
+    Asked,
+    Finding,
+    History,
+    HistoryWanted,
+    Outcome,
+    Output,
+    RequestKind,
+)
+from metertwin.apps.view import GroupView
+from metertwin.core.clock import to_us
+from metertwin.core.errors import NotFoundError
+from metertwin.core.ids import MeterId
+from metertwin.core.interval_table import IntervalTable
+from metertwin.core.obis import Obis
+
+IMPORT_ENERGY = Obis.parse("1-0:1.8.0")
+NIGHT_HOURS = 5
+NIGHTS_KEPT = 30
+NIGHTS_NEEDED = 5  # before "usual" means anything
+STATE_VERSION = 1
+
+
+class StandbyUnknownError(NotFoundError):
+    """No night of this home was seen yet."""
+
+    code = "not_found.standby"
+
+
+@dataclass(frozen=True)
+class StandbyArguments:
+    """The request `standby` takes no arguments."""
+
+
+@dataclass(frozen=True)
+class Standby:
+    """The answer.
+
+    Attributes:
+        standby_w: Least mean power of any hour of the last night, in W.
+        usual_w: Median over the nights kept, in W.
+        nights_count: How many nights that rests on.
+        night: Local date of the last night.
+    """
+
+    standby_w: float
+    usual_w: float
+    nights_count: int
+    night: str
+
+
+class StandbyWatch:
+    """The app, for one group.
+
+    Args:
+        settings: `config` may have `zone` (IANA name, default Europe/Berlin) and `rise_ratio` (how
+            far above the usual a night must lie, default 1.5).
+    """
+
+    info = AppInfo(
+        name="standby_watch",
+        version="1.0.0",
+        requests={
+            "standby": RequestKind(StandbyArguments, "What the home draws while everybody sleeps."),
+        },
+        registers=(IMPORT_ENERGY,),
+        window_days=2,
+        wakes=True,
+    )
+
+    def __init__(self, settings: AppSettings) -> None:
+        unknown = settings.config.keys() - {"zone", "rise_ratio"}
+        rise_ratio = settings.config.get("rise_ratio", 1.5)
+        zone = settings.config.get("zone", "Europe/Berlin")
+        if unknown or not isinstance(rise_ratio, float | int) or not rise_ratio > 1:
+            raise AppSettingsError(
+                f"standby_watch takes zone and rise_ratio (above 1), not {dict(settings.config)}."
+            )
+        self._zone = ZoneInfo(str(zone))
+        self._rise_ratio = float(rise_ratio)
+        self._last_night = ""
+        self._nights_w: dict[MeterId, list[float]] = {}
+
+    def on_intervals(self, _view: GroupView) -> Outcome:
+        """Do nothing: a night is looked at once, when it is over."""
+        return NOTHING
+
+    def on_time(self, view: GroupView) -> Outcome:
+        """Look at last night, an hour after its end so that the last intervals have come."""
+        local = view.now.astimezone(self._zone)
+        night = local.date().isoformat()
+        if local.hour < NIGHT_HOURS + 1 or night <= self._last_night:
+            return NOTHING
+        self._last_night = night
+        midnight = datetime(local.year, local.month, local.day, tzinfo=self._zone).astimezone(UTC)
+        start_us = to_us(midnight)
+        end_us = to_us(midnight + timedelta(hours=NIGHT_HOURS))
+        if start_us < view.intervals.first_us:
+            return NOTHING  # the host has not seen the whole night
+        rows = np.arange(len(view.meters), dtype=np.int64)
+        table = view.intervals.table(IMPORT_ENERGY, start_us, end_us, rows)
+        outputs, findings = [], []
+        for row, standby_w in enumerate(quietest_hours_w(table).tolist()):
+            if np.isnan(standby_w):
+                continue  # an hour without a gap in it was not there: say nothing of that home
+            meter = view.meters[row]
+            usual_w = self._usual_w(meter)
+            if usual_w is not None and standby_w > self._rise_ratio * usual_w:
+                detail = f"{standby_w:.0f} W last night, {usual_w:.0f} W as a rule."
+                findings.append(Finding(meter, "standby_rose", midnight, detail))
+            outputs.append(Output(meter, "standby", midnight, {"standby_w": round(standby_w, 1)}))
+            self._nights_w.setdefault(meter, []).append(standby_w)
+            del self._nights_w[meter][:-NIGHTS_KEPT]
+        return Outcome(outputs, findings)
+
+    def history_wanted(self, _view: GroupView, _asked: Asked) -> HistoryWanted | None:
+        """Want nothing: the nights kept are enough."""
+        return None
+
+    def answer(self, _view: GroupView, asked: Asked, _history: History) -> Answer:
+        """Answer `standby`; raises StandbyUnknownError before the first night."""
+        nights_w = self._nights_w.get(asked.meter or MeterId(""))
+        if not nights_w:
+            raise StandbyUnknownError(
+                f"No night of meter {asked.meter} was seen yet; ask again after 06:00.",
+                meter=asked.meter,
+            )
+        usual_w = float(np.median(nights_w))
+        return Answer(Standby(nights_w[-1], usual_w, len(nights_w), self._last_night))
+
+    def save(self) -> bytes:
+        """Return the nights kept."""
+        nights = {meter: self._nights_w[meter] for meter in sorted(self._nights_w)}
+        return msgspec.msgpack.encode([STATE_VERSION, self._last_night, nights])
+
+    def restore(self, octets: bytes) -> None:
+        """Take the nights back; raises AppStateError for a state of another version."""
+        version, *state = msgspec.msgpack.decode(octets)
+        if version != STATE_VERSION:
+            raise AppStateError(
+                f"The state of standby_watch has version {version}, this one reads {STATE_VERSION}."
+            )
+        self._last_night, self._nights_w = state
+
+    def _usual_w(self, meter: MeterId) -> float | None:
+        nights_w = self._nights_w.get(meter, [])
+        return float(np.median(nights_w)) if len(nights_w) >= NIGHTS_NEEDED else None
+
+
+def quietest_hours_w(table: IntervalTable) -> NDArray[np.float64]:
+    """Return each meter's least mean power over any hour from the table's start on, in W.
+
+    An hour with a gap in it does not count; NaN where no hour does. Shape (n_meters,).
+    """
+    per_hour = 3600 // table.register.period_s
+    hours = table.interval_count // per_hour
+    shape = (len(table.meters), hours, per_hour)
+    # Wh gained in an hour are W on average.
+    mean_w = table.gain[:, : hours * per_hour].reshape(shape).sum(axis=2) * (
+        10.0**table.register.scaler
+    )
+    is_whole = table.is_known[:, : hours * per_hour].reshape(shape).all(axis=2)
+    least_w = np.where(is_whole, mean_w, np.inf).min(axis=1, initial=np.inf)
+    return np.where(np.isfinite(least_w), least_w, np.nan)
