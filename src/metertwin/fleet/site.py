@@ -44,6 +44,7 @@ class SimulationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         framing: wrapper or hdlc.
         scenario: Path of a scenario file, or None.
         profiles: Path of a file of measured profiles, or None for the bundled ones.
+        lived_days: Days of load profile the meters have when the site begins.
     """
 
     meters_count: int
@@ -54,6 +55,7 @@ class SimulationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     zone: str = "Europe/Berlin"
     scenario: str | None = None
     profiles: str | None = None
+    lived_days: int = 0
 
 
 class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,6 +65,7 @@ class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bus_url: Where the bus listens, nats://host:port.
         groups: The groups hosted here.
         poll_s: Seconds of the meters' time between two reads of a meter.
+        first_profile_days: How far back the load profile of a meter never read before is fetched.
         api_port: Port of the API on `api_host`.
         clock: Simulated time, or None for the wall clock.
         simulation: The simulated street, or None where the meters are real.
@@ -73,6 +76,7 @@ class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bus_url: str
     groups: tuple[GroupSettings, ...]
     poll_s: float = 300.0
+    first_profile_days: int = 2
     api_host: str = "127.0.0.1"
     api_port: int = 8470
     clock: ClockSettings | None = None

@@ -11,6 +11,7 @@ from metertwin.simulation.households import Shares
 
 METER_COUNT_MAX = 60_000
 """Server addresses are 16 bits, some are reserved, and every feeder's transformer has a meter."""
+_LIVED_DAYS_MAX = 400
 
 
 class Framing(StrEnum):
@@ -51,6 +52,8 @@ class SimulationConfig:
         begins_at: When the street began, if it was before the clock's time: a street started again
             lives through the time since in fast motion, so that its registers go on. None for the
             clock's time.
+        lived_days: Days the street lived before it began, in steps of a quarter of an hour, so
+            that load profiles have a past; 0 to 400.
         push_to: Where every meter pushes its registers each quarter of an hour, host and port;
             in the clear, so not together with security high. None for no pushes.
         is_secret_random: Whether passwords and keys are random; else they follow from the seed,
@@ -74,6 +77,7 @@ class SimulationConfig:
     framing: Framing = Framing.WRAPPER
     security: Security = Security.HIGH
     begins_at: datetime | None = None
+    lived_days: int = 0
     push_to: tuple[str, int] | None = None
     is_secret_random: bool = True
     secret: bytes = field(default=b"", repr=False)
@@ -100,6 +104,12 @@ class SimulationConfig:
             raise SimulationConfigError(
                 f"A load profile of {self.profile_days} days is none; keep 1 or more.",
                 profile_days=self.profile_days,
+            )
+        if not 0 <= self.lived_days <= _LIVED_DAYS_MAX:
+            raise SimulationConfigError(
+                f"A street cannot have lived for {self.lived_days} days; give 0 to "
+                f"{_LIVED_DAYS_MAX}.",
+                lived_days=self.lived_days,
             )
         if self.push_to is not None and self.security is Security.HIGH:
             raise SimulationConfigError(

@@ -135,6 +135,7 @@ async def serve(config: SimulationConfig, clock: Clock) -> Simulation:
         OSError: The port cannot be had.
     """
     world = World(config, config.begins_at or clock.now(), speed_ratio=clock.speed_ratio)
+    world.live_past()
     simulation = Simulation(world, MeterDevices(world), clock)
     # The registers of a meter that nobody has stepped yet would show 0 V.
     world.advance(world.now + timedelta(seconds=1))

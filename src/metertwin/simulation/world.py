@@ -61,9 +61,10 @@ class World:
     ) -> None:
         self.config = config
         self.step_s = config.step_s or step_for_speed(speed_ratio)
-        self.now_s = int(start.timestamp())
+        self._begins_s = int(start.timestamp())
+        self.now_s = self._begins_s - config.lived_days * 86_400
         self.grid = Grid()
-        self.street: Street = build_street(config, self.grid, self.now_s)
+        self.street: Street = build_street(config, self.grid, self._begins_s)
         homes = self.street.homes
         self.scenario: Scenario = self.street.scenario
         self._demand = DemandModel(homes, self.street.shapes, config.seed, self.street.measured)
@@ -93,6 +94,14 @@ class World:
         """Of the whole grid: 50 Hz and the slow wander that secondary control leaves."""
         at_s = self.now_s
         return 50.0 + 0.012 * math.sin(at_s / 97.0) + 0.008 * math.sin(at_s / 13.0)
+
+    def live_past(self) -> None:
+        """Live the days before the street began, in steps of a quarter of an hour."""
+        usual = self._timeline
+        edges_s = np.array([self._begins_s], np.int64)
+        self._timeline = Timeline(CAPTURE_PERIOD_S, self.street.meter_count, edges_s)
+        self.advance(datetime.fromtimestamp(self._begins_s, UTC))
+        self._timeline = usual
 
     def advance(self, to: datetime) -> int:
         """Move to a moment, cut to whole seconds; a moment not later than `now` does nothing.

@@ -16,6 +16,9 @@ from metertwin.fleet.state import StateDirectory
 MARKER = ".metertwin-demo"
 POLL_EVERY_S = 5.0  # of this machine: often enough to watch, whatever the speed
 METERS_MAX_COUNT = 50_000
+# A street of 100 has a past of two whole months, so that there is a bill to look at; a large one
+# lives shorter, because its past is read from the meters as everything else.
+LIVED_DAYS_MAX, LIVED_METER_DAYS = 62, 6_200
 SPEED_MAX_RATIO = 10_000.0
 
 
@@ -60,6 +63,7 @@ def site_of(options: DemoOptions) -> SiteSettings:
         bus_url=f"nats://127.0.0.1:{free_port()}",
         groups=(),
         poll_s=POLL_EVERY_S * options.speed_ratio,
+        first_profile_days=max(_lived_days(options.meters_count), 2),
         api_port=options.api_port,
         clock=ClockSettings(
             origin=datetime.now(UTC).replace(microsecond=0),
@@ -71,9 +75,14 @@ def site_of(options: DemoOptions) -> SiteSettings:
             port=free_port(),
             security=options.security,
             seed=options.seed,
+            lived_days=_lived_days(options.meters_count),
             scenario=None if options.scenario is None else str(options.scenario.resolve()),
         ),
     )
+
+
+def _lived_days(meters_count: int) -> int:
+    return min(LIVED_DAYS_MAX, LIVED_METER_DAYS // meters_count)
 
 
 def fresh_state(root: Path) -> StateDirectory:

@@ -36,7 +36,10 @@ async def _all_groups(here: Session, entries: tuple[MeterEntry, ...]) -> None:
                 name=f"{here.site.site}-gateway",
                 group=group.id,
                 meters=meters_of_group(entries, group.id),
-                poll=PollSettings(period_s=here.site.poll_s),
+                poll=PollSettings(
+                    period_s=here.site.poll_s,
+                    first_profile_s=here.site.first_profile_days * 86_400.0,
+                ),
             )
             config.check()
             tasks.create_task(_one_group(config, here, models))

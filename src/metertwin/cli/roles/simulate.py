@@ -16,6 +16,7 @@ from metertwin.simulation.credentials import MeterAddress
 from metertwin.simulation.serving import serve
 
 _SECRET_OCTETS = 32
+_PROFILE_DAYS = 10
 
 
 async def run(state: StateDirectory, stop: asyncio.Event) -> None:
@@ -50,6 +51,8 @@ def config_of(settings: SimulationSettings, secret: bytes) -> simulated.Simulati
         seed=settings.seed,
         zone=ZoneInfo(settings.zone),
         scenario_file=None if settings.scenario is None else Path(settings.scenario),
+        profile_days=max(settings.lived_days + 1, _PROFILE_DAYS),
+        lived_days=settings.lived_days,
         profile_file=None if settings.profiles is None else Path(settings.profiles),
         port=settings.port,
         framing=simulated.Framing(settings.framing),
