@@ -48,13 +48,17 @@ class LazyGroup(TyperGroup):
         return name, _load(name) if name in COMMANDS else placeholder, rest
 
 
-def _load(name: str) -> TyperCommand:
+def _load(name: str) -> TyperCommand | TyperGroup:
+    """Return a command; a module that has a Typer under its name is a group of commands."""
     module_name, text = COMMANDS[name]
-    module = import_module(f"metertwin.cli.commands.{module_name}")
-    one = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    one.command(name, help=text)(getattr(module, module_name))
+    entry = getattr(import_module(f"metertwin.cli.commands.{module_name}"), module_name)
+    one = entry
+    if not isinstance(entry, typer.Typer):
+        one = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        one.command(name, help=text)(entry)
     command = get_command(one)
-    assert isinstance(command, TyperCommand)
+    assert isinstance(command, TyperCommand | TyperGroup)
+    command.name, command.help = name, text
     return command
 
 
