@@ -33,10 +33,10 @@ Flags = NDArray[np.bool_]
 
 # A doubt about a value spoils both intervals it bounds; a mark such as POWER_DOWN tells of the
 # time before the capture only. DAYLIGHT_SAVING says nothing once the start is in UTC.
-_DOUBTS = np.uint8(
+DOUBTS = np.uint8(
     Quality.CRITICAL_ERROR | Quality.CLOCK_INVALID | Quality.DATA_INVALID | Quality.SUSPECT
 )
-_MARKS = np.uint8(Quality.CLOCK_ADJUSTED | Quality.RECOVERED | Quality.POWER_DOWN)
+MARKS = np.uint8(Quality.CLOCK_ADJUSTED | Quality.RECOVERED | Quality.POWER_DOWN)
 
 
 def energy_gained(
@@ -145,7 +145,7 @@ class _Pairs:
         )
 
     def _quality(self) -> UInt8s:
-        quality = self.before.quality & _DOUBTS | self.after.quality & (_DOUBTS | _MARKS)
+        quality = self.before.quality & DOUBTS | self.after.quality & (DOUBTS | MARKS)
         quality[self.is_implausible | self.is_ambiguous] |= Quality.SUSPECT.value
         quality[self.is_shifted] |= Quality.CLOCK_ADJUSTED.value
         quality[self.is_ahead] |= Quality.CLOCK_INVALID.value
