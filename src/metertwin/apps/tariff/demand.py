@@ -86,6 +86,8 @@ class CapacityCharge:
         price_per_kw: Per kW (or kVA) and month.
         tolerance_ratio: Declared demand may be exceeded up to this factor, 1.05 in China.
         excess_factor: What is above costs this many times the price, 2 in China.
+        window_s: Length over which power is averaged, a multiple of the metering interval;
+            0 takes the metering interval itself.
     """
 
     name: str
@@ -93,6 +95,7 @@ class CapacityCharge:
     price_per_kw: Decimal
     tolerance_ratio: Decimal = Decimal("1.05")
     excess_factor: Decimal = Decimal(2)
+    window_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,13 +40,19 @@ class ExportTerms:
         metering: The scheme.
         sell_equals_buy: Fed-in energy earns the buying price; else `Tier.sell_per_kwh`.
         true_up_month: Last month of the credit year, 1 to 12: credits end with it.
-        true_up_per_kwh: Price paid for each kWh of credit left at the true-up.
+        true_up_per_kwh: Net metering in kWh: price paid at the true-up for each kWh by which what
+            was fed in exceeds what was drawn since the credit year began.
+        credit_starts_next_month: Net billing with carry: what a month earns can be spent from the
+            next month on; else in the same month.
+        credit_expires: Credit in money left at the true-up is lost; else it is paid out.
     """
 
     metering: Metering = Metering.IMPORT_ONLY
     sell_equals_buy: bool = False
     true_up_month: int = 12
     true_up_per_kwh: Decimal = Decimal(0)
+    credit_starts_next_month: bool = False
+    credit_expires: bool = False
 
 
 class ChargePeriod(StrEnum):
