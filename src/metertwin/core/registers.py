@@ -33,10 +33,10 @@ Flags = NDArray[np.bool_]
 
 # A doubt about a value spoils both intervals it bounds; a mark such as POWER_DOWN tells of the
 # time before the capture only. DAYLIGHT_SAVING says nothing once the start is in UTC.
-DOUBTS = np.uint8(
+_DOUBTS = np.uint8(
     Quality.CRITICAL_ERROR | Quality.CLOCK_INVALID | Quality.DATA_INVALID | Quality.SUSPECT
 )
-MARKS = np.uint8(Quality.CLOCK_ADJUSTED | Quality.RECOVERED | Quality.POWER_DOWN)
+_MARKS = np.uint8(Quality.CLOCK_ADJUSTED | Quality.RECOVERED | Quality.POWER_DOWN)
 
 
 def energy_gained(
@@ -71,6 +71,11 @@ def energy_gained(
         *pairs.findings(),
     ]
     return Gains(pairs.intervals(), pairs.gaps(rules), sorted(set(findings)))
+
+
+def quality_between(before_quality: UInt8s, after_quality: UInt8s) -> UInt8s:
+    """Return what the `Quality` bits of two readings say of the interval between them."""
+    return before_quality & _DOUBTS | after_quality & (_DOUBTS | _MARKS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +150,7 @@ class _Pairs:
         )
 
     def _quality(self) -> UInt8s:
-        quality = self.before.quality & DOUBTS | self.after.quality & (DOUBTS | MARKS)
+        quality = quality_between(self.before.quality, self.after.quality)
         quality[self.is_implausible | self.is_ambiguous] |= Quality.SUSPECT.value
         quality[self.is_shifted] |= Quality.CLOCK_ADJUSTED.value
         quality[self.is_ahead] |= Quality.CLOCK_INVALID.value
