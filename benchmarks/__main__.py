@@ -24,6 +24,7 @@ ORDER = (
     "recorder",
     "pipeline",
     "twins",
+    "billing",
     "gateway",
     "api",
     "start",
