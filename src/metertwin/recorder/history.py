@@ -10,12 +10,14 @@ from typing import Literal, TypeVar
 import msgspec
 import pyarrow as pa
 
+from metertwin.bus.intervals import pack_table
 from metertwin.bus.messages import Request
 from metertwin.bus.requests import Handler
 from metertwin.bus.subjects import WHOLE_GROUP
 from metertwin.core.errors import InvalidInputError
 from metertwin.core.ids import GroupId, MeterId
 from metertwin.core.obis import Obis
+from metertwin.recorder.intervals import Intervals, interval_table
 from metertwin.store.formats import to_arrow_ipc, to_csv, to_json_columns
 from metertwin.store.port import DEFAULT_ROWS, HistoryStore, ResampleHow
 
@@ -91,11 +93,13 @@ class GroupHistory:
         group: Whose history.
         store: What is asked.
         threads: Where questions wait for the store, so that the bus goes on.
+        maximal_power_w: See `RecorderSettings`.
     """
 
     group: GroupId
     store: HistoryStore
     threads: Executor
+    maximal_power_w: float
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the handler of each request by its name."""
@@ -103,6 +107,7 @@ class GroupHistory:
             "range": self._range,
             "resample": self._resample,
             "latest_before": self._latest_before,
+            "intervals": self._intervals,
             "registers": self._registers,
             "events": self._events,
             "commands": self._commands,
@@ -150,6 +155,21 @@ class GroupHistory:
                 MeterId(meter), Obis.parse(asked.obis), asked.at, period_s=asked.period_s
             )
             return rendered(table, asked)
+
+        return await self._in_thread(answer)
+
+    async def _intervals(self, request: Request, meter: str, _deadline_s: float) -> object:
+        asked = arguments(request, Intervals)
+        if meter != WHOLE_GROUP:
+            raise InvalidInputError(
+                f"Intervals are asked of group {self.group} as a whole, not of meter {meter}; "
+                "name the meters in the argument `meters`.",
+                meter=meter,
+            )
+
+        def answer() -> object:
+            table = interval_table(self.store, self.group, asked, self.maximal_power_w)
+            return pack_table(table)
 
         return await self._in_thread(answer)
 

@@ -140,7 +140,7 @@ class Recorder:
         """Serve every group that has a history, as soon as it has one."""
         while not self._is_stopping:
             for group in {*self.settings.groups, *self.store.groups()} - self._services.keys():
-                history = GroupHistory(group, self.store, threads)
+                history = GroupHistory(group, self.store, threads, self.settings.maximal_power_w)
                 handlers = {**history.handlers(), "host": self._host}
                 try:
                     subject = of_group(group, Kind.HISTORY)

@@ -22,6 +22,9 @@ class RecorderSettings:
         first_pause_s: Pause before a transaction is tried again, in s; doubles up to the longest.
         longest_pause_s: The longest such pause, in s.
         question_threads: Questions about history worked on at once.
+        maximal_power_w: Highest power a connection can carry, in W, or var for reactive energy:
+            a rise beyond it is suspect, and a fall that needs more to have been a rollover is a
+            reset. 100 kW is above three phases of 125 A.
     """
 
     name: str = "recorder"
@@ -32,3 +35,4 @@ class RecorderSettings:
     first_pause_s: float = 0.5
     longest_pause_s: float = 15.0
     question_threads: int = 2
+    maximal_power_w: float = 100_000.0

@@ -10,14 +10,16 @@ from metertwin.core.errors import ConflictError, InvalidInputError, NotFoundErro
 from metertwin.core.ids import GroupId, MeterId
 from metertwin.core.ledger import Ledger
 from metertwin.core.obis import Obis
+from metertwin.core.reading import Register
 from metertwin.core.twin import LedgerLine
 from metertwin.store import questions
+from metertwin.store.captures import Captures, quantity_of
 from metertwin.store.catalogue import Catalogue
 from metertwin.store.errors import LimitError
 from metertwin.store.file import HistoryFile
 from metertwin.store.harvest import GroupEpoch, Remembered
 from metertwin.store.newest import Newest
-from metertwin.store.port import DEFAULT_ROWS, MAX_ROWS, ResampleHow
+from metertwin.store.port import DEFAULT_ROWS, MAX_CAPTURES, MAX_ROWS, ResampleHow
 from metertwin.store.questions import Series
 from metertwin.store.series import SeriesLabel
 
@@ -113,6 +115,30 @@ class Answers:
         with self._file.cursor() as cursor:
             return label.write_to(series.latest(cursor, to_us(at)))
 
+    def captures(
+        self,
+        meters: Sequence[MeterId],
+        obis: Obis,
+        start: datetime,
+        end: datetime,
+        *,
+        period_s: int | None = None,
+        limit: int = MAX_CAPTURES,
+    ) -> Captures:
+        """Return the captures of several meters from `start` to `end`; see the port."""
+        start_us, end_us = _span_us(start, end)
+        numbers = self._catalogue.meters.find_each(meters)
+        quantity = quantity_of(obis, period_s, numbers, self._registers_of)
+        register = quantity.register
+        expected_count = (end_us - start_us) // (register.period_s * 1_000_000)
+        if len(meters) * expected_count > limit:
+            raise _too_many_captures(obis, len(meters), expected_count, limit)
+        with self._file.cursor() as cursor:
+            columns = quantity.captured(cursor, start_us, end_us, 2 * limit)
+        if len(columns) == 2 * limit:
+            raise _too_many_captures(obis, len(meters), len(columns) // len(meters), limit)
+        return Captures(register, quantity.largest_factors(len(meters)), columns)
+
     def registers(self, meter: MeterId) -> pa.Table:
         """Return each register of a meter with its count, first and last time; see the port."""
         number = self._catalogue.meter_number(meter)
@@ -153,6 +179,10 @@ class Answers:
             lines = cursor.sql(questions.LEDGER, params=asked).fetchall()
         return [LedgerLine(MeterId(meter), *counts) for meter, *counts in lines]
 
+    def meters(self, group: GroupId) -> list[MeterId]:
+        """Return the meters of a group, by name; see the port."""
+        return sorted(self._catalogue.meters[n] for n in self._catalogue.members(group))
+
     def groups(self) -> list[GroupId]:
         """Return every group anything was recorded of."""
         return [self._catalogue.groups[n] for n in range(len(self._catalogue.groups))]
@@ -167,12 +197,16 @@ class Answers:
         with self._file.cursor() as cursor:
             return questions.ask(cursor, query, {"meters": meters, **asked})
 
+    def _registers_of(self, meter: int) -> dict[int, Register]:
+        """Return the registers of which a meter has readings, by number."""
+        return {n: self._catalogue.registers[n] for n in self._newest.registers_of(meter)}
+
     def _series(
         self, meter: MeterId, obis: Obis, period_s: int | None
     ) -> tuple[Series, SeriesLabel]:
         """Find the registers that are one quantity of a meter, brought to one scaler."""
         number = self._catalogue.meter_number(meter)
-        recorded = {n: self._catalogue.registers[n] for n in self._newest.registers_of(number)}
+        recorded = self._registers_of(number)
         periods = sorted({r.period_s for r in recorded.values() if r.obis == obis})
         chosen_s = periods[0] if period_s is None and periods else period_s
         chosen = {n: r for n, r in recorded.items() if (r.obis, r.period_s) == (obis, chosen_s)}
@@ -205,6 +239,18 @@ def _check_limit(limit: int) -> None:
         raise LimitError(
             f"A limit of {limit} rows is not possible; ask for 1 to {MAX_ROWS}.", limit=limit
         )
+
+
+def _too_many_captures(obis: Obis, meter_count: int, expected_count: int, limit: int) -> LimitError:
+    meters_per_page = limit // max(expected_count, 1)
+    return LimitError(
+        f"{meter_count} meters with {expected_count} captures of {obis} each are more than the "
+        f"{limit} of one answer; ask for "
+        f"{f'{meters_per_page} meters at once or for ' if meters_per_page else ''}a shorter time.",
+        meter_count=meter_count,
+        meters_per_page=meters_per_page,
+        limit=limit,
+    )
 
 
 def _span_us(start: datetime, end: datetime) -> tuple[int, int]:

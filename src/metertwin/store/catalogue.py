@@ -106,12 +106,18 @@ class Catalogue:
         meter = self.meters.find(MeterId(name))
         if meter is not None:
             return [meter]
-        group = self.groups.find(GroupId(name))
-        if group is None:
+        if self.groups.find(GroupId(name)) is None:
             raise NotFoundError(
                 f"Neither a meter nor a group named {name} has a history here.", name=name
             )
-        return [int(number) for number in np.flatnonzero(self._group_of == group)]
+        return self.members(GroupId(name))
+
+    def members(self, group: GroupId) -> list[int]:
+        """Return the numbers of a group's meters; none of a group never met."""
+        number = self.groups.find(group)
+        if number is None:
+            return []
+        return [int(each) for each in np.flatnonzero(self._group_of == number)]
 
     def pending(self) -> Pending:
         """Return what is not durable yet."""

@@ -16,10 +16,12 @@ from metertwin.core.batch import Int64s
 from metertwin.core.ids import GroupId, MeterId
 from metertwin.core.obis import Obis
 from metertwin.core.twin import LedgerLine
+from metertwin.store.captures import Captures
 from metertwin.store.harvest import Harvest, Recorded, Remembered
 
 MAX_ROWS = 200_000  # about 4 MB in an answer; the bus carries 8 MB
 DEFAULT_ROWS = 100_000
+MAX_CAPTURES = 4_000_000  # about 200 MB while a question works on them
 
 
 class ResampleHow(StrEnum):
@@ -117,6 +119,30 @@ class HistoryStore(Protocol):
         """Return the newest reading with captured_at <= at: one row as `read_range`, or none."""
         ...
 
+    def captures(
+        self,
+        meters: Sequence[MeterId],
+        obis: Obis,
+        start: datetime,
+        end: datetime,
+        *,
+        period_s: int | None = None,
+        limit: int = MAX_CAPTURES,
+    ) -> Captures:
+        """Return what several meters' load profiles captured with start <= captured_at <= end.
+
+        The capture at `start` closes the interval before it: it is the register's value there.
+        A meter without such a register has no captures. `period_s` chooses the load profile;
+        None the one with the shortest period that any of the meters has.
+
+        Raises:
+            NotFoundError: None of the meters has such a register.
+            ConflictError: The meters count in several units, or scalers more than 10^9 apart.
+            LimitError: Meters x periods in the range exceed `limit`; `meters_per_page` says how
+                many meters do not.
+        """
+        ...
+
     def registers(self, meter: MeterId) -> pa.Table:
         """Return each register of a meter.
 
@@ -144,6 +170,10 @@ class HistoryStore(Protocol):
 
     def ledger(self, group: GroupId | None = None) -> list[LedgerLine]:
         """Return the ledger of a group's meters, or of all, by meter id."""
+        ...
+
+    def meters(self, group: GroupId) -> list[MeterId]:
+        """Return the meters of a group, by name; none of a group nothing was recorded of."""
         ...
 
     def groups(self) -> list[GroupId]:
