@@ -79,7 +79,9 @@ class Connection(asyncio.Protocol):
 async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         state = StateDirectory(Path(directory) / "site")
-        options = DemoOptions(METERS_COUNT, 60.0, None, free_port(), "high", None, state.root, 1)
+        options = DemoOptions(
+            METERS_COUNT, 60.0, None, free_port(), "high", None, state.root, 1, past_days=0
+        )
         site = LocalSite(state, site_of(options), Supervisor(), lambda _: None)
         try:
             await site.start()

@@ -49,7 +49,7 @@ class Terminal:
 @pytest.fixture
 async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
     state = StateDirectory(tmp_path / "site")
-    options = DemoOptions(METERS, 60.0, None, free_port(), "high", None, state.root, 1)
+    options = DemoOptions(METERS, 60.0, None, free_port(), "high", None, state.root, 1, 1)
     site = LocalSite(state, site_of(options), Supervisor(), lambda _: None)
     try:
         await site.start()

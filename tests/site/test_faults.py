@@ -110,6 +110,7 @@ async def running_site(tmp_path: Path) -> AsyncIterator[RunningSite]:
         scenario=None,
         state=tmp_path / "site",
         seed=7,
+        past_days=2,
     )
     state = fresh_state(options.state)
     settings = msgspec.structs.replace(site_of(options), poll_s=SPEED_RATIO)

@@ -27,6 +27,9 @@ def demo(
     security: Annotated[str, typer.Option(help="Of the meters: none, low, high.")] = "high",
     scenario: Annotated[Path | None, typer.Option(help="Scenario file: theft, outage, ...")] = None,
     seed: Annotated[int, typer.Option(help="Of the street's randomness.")] = 1,
+    past: Annotated[
+        int | None, typer.Option(help="Days of load profile the meters have; else as many as suit.")
+    ] = None,
     state: Annotated[Path, typer.Option(help="State directory, cleared first.")] = DEFAULT_STATE,
     headless: Annotated[bool, typer.Option(help="Plain lines, no live table.")] = False,
 ) -> None:
@@ -40,6 +43,7 @@ def demo(
         scenario=scenario,
         state=state,
         seed=seed,
+        past_days=past,
     )
     console = Console(stderr=headless)
     is_headless = headless or not console.is_terminal

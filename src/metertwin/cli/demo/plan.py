@@ -19,6 +19,7 @@ METERS_MAX_COUNT = 50_000
 # A street of 100 has a past of two whole months, so that there is a bill to look at; a large one
 # lives shorter, because its past is read from the meters as everything else.
 LIVED_DAYS_MAX, LIVED_METER_DAYS = 62, 6_200
+PAST_DAYS_MAX = 400
 SPEED_MAX_RATIO = 10_000.0
 
 
@@ -29,6 +30,8 @@ class DemoOptions:
     Attributes:
         speed_ratio: Simulated seconds per second, 1 to 10,000.
         for_s: How long to run once every twin is in step, in s; None until Ctrl-C.
+        past_days: Days of load profile the meters have at the start; None for as many as suit
+            their number.
     """
 
     meters_count: int
@@ -39,6 +42,14 @@ class DemoOptions:
     scenario: Path | None
     state: Path
     seed: int
+    past_days: int | None = None
+
+    @property
+    def lived_days(self) -> int:
+        """Days of load profile the meters have at the start."""
+        if self.past_days is not None:
+            return self.past_days
+        return min(LIVED_DAYS_MAX, LIVED_METER_DAYS // self.meters_count)
 
     def check(self) -> None:
         """Raise InvalidInputError naming all options that are out of range."""
@@ -49,6 +60,8 @@ class DemoOptions:
             problems.append(f"--speed {self.speed_ratio:g} is not 1 to {SPEED_MAX_RATIO:g}")
         if self.for_s is not None and not self.for_s > 0:
             problems.append(f"--for {self.for_s:g} is not above 0 s")
+        if self.past_days is not None and not 0 <= self.past_days <= PAST_DAYS_MAX:
+            problems.append(f"--past {self.past_days} is not 0 to {PAST_DAYS_MAX} days")
         if self.security not in {"none", "low", "high"}:
             problems.append(f"--security {self.security} is none of none, low, high")
         if problems:
@@ -63,7 +76,7 @@ def site_of(options: DemoOptions) -> SiteSettings:
         bus_url=f"nats://127.0.0.1:{free_port()}",
         groups=(),
         poll_s=POLL_EVERY_S * options.speed_ratio,
-        first_profile_days=max(_lived_days(options.meters_count), 2),
+        first_profile_days=max(options.lived_days, 2),
         api_port=options.api_port,
         clock=ClockSettings(
             origin=datetime.now(UTC).replace(microsecond=0),
@@ -75,14 +88,10 @@ def site_of(options: DemoOptions) -> SiteSettings:
             port=free_port(),
             security=options.security,
             seed=options.seed,
-            lived_days=_lived_days(options.meters_count),
+            lived_days=options.lived_days,
             scenario=None if options.scenario is None else str(options.scenario.resolve()),
         ),
     )
-
-
-def _lived_days(meters_count: int) -> int:
-    return min(LIVED_DAYS_MAX, LIVED_METER_DAYS // meters_count)
 
 
 def fresh_state(root: Path) -> StateDirectory:
