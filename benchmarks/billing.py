@@ -20,7 +20,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.rate_population import cases_of
-from benchmarks.sam import sam_bills
+from benchmarks.sam import sam_model
 from benchmarks.sam_comparison import Comparison, comparisons
 from metertwin.apps.tariff.calendar import Calendar, Holiday, MonthDay, Season, Switch
 from metertwin.apps.tariff.demand import DemandCharge, DemandTier, Ratchet
@@ -30,7 +30,7 @@ from metertwin.apps.tariff.schedule import billing_month_edges_us
 from metertwin.apps.tariff.tariff import ExportTerms, FixedCharge, Levy, Metering, Tariff, Tax
 from metertwin.core.ids import MeterId
 
-RATES_COUNT = 400
+RATES_COUNT = 480
 FLEET_COUNT = 100_000
 CHUNK_COUNT = 4_000
 YEAR, MONTH = 35_040, 2_976
@@ -91,7 +91,8 @@ def sam_year_ms() -> float:
     )
     case = cases[-1]
     load_kw = usage.power_kw(usage.load_wh)
-    return _best_ms(lambda: sam_bills(case, load_kw, load_kw * 0, dynamics), 3)
+    model = sam_model(case, load_kw, load_kw * 0, dynamics)
+    return _best_ms(model.execute, 5)
 
 
 def fleet_s() -> float:

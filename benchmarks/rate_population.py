@@ -75,6 +75,8 @@ def _tariff(random: Random, scale_kw: float, seed: int) -> Tariff:
     minimum = random.choice(["none", "none", "month", "year"])
     level = Decimal(str(scale_kw)) * 100
     energy = _real_time(random) if is_real_time else _energy(random, scale_kw)
+    while seed % 4 and isinstance(energy, EnergyCharge) and loses_credit(energy.calendar):
+        energy = _energy(random, scale_kw)
     return Tariff(
         id=f"rate-{seed}",
         version=1,

@@ -67,11 +67,22 @@ def sam_bills(
         generation_kw: Power generated, likewise.
         dynamics: Prices of a tariff with a real-time price.
     """
-    model = Utilityrate5.new()
-    model.assign(_inputs(case, load_kw, generation_kw, dynamics))
+    model = sam_model(case, load_kw, generation_kw, dynamics)
     model.execute()
     outputs = model.Outputs
     return list(outputs.year1_monthly_utility_bill_w_sys), float(outputs.utility_bill_w_sys_year1)
+
+
+def sam_model(
+    case: SamCase,
+    load_kw: NDArray[np.float64],
+    generation_kw: NDArray[np.float64],
+    dynamics: Dynamics | None = None,
+) -> Any:  # noqa: ANN401 - PySAM has no types
+    """Return SAM's model with all inputs set, ready to be executed; arguments as `sam_bills`."""
+    model = Utilityrate5.new()
+    model.assign(_inputs(case, load_kw, generation_kw, dynamics))
+    return model
 
 
 def loses_credit(calendar: Calendar) -> bool:
