@@ -74,7 +74,7 @@ def test_another_layout_is_refused(tmp_path: Path) -> None:
     store = DuckDbStore(path)
     store._file.writer.execute("UPDATE layout SET version = 99")
     store.close()
-    with pytest.raises(StoreVersionError, match=r"layout \[99\], this program knows 1"):
+    with pytest.raises(StoreVersionError, match=r"layout \[99\], this program knows 2"):
         DuckDbStore(path)
 
 

@@ -171,6 +171,34 @@ class Answers:
         _check_limit(limit)
         return self._ask(questions.COMMANDS, meter, {"limit": limit})
 
+    def outputs(
+        self,
+        whose: MeterId | GroupId,
+        start: datetime,
+        end: datetime,
+        *,
+        app: str | None = None,
+        name: str | None = None,
+        limit: int = 1_000,
+        newest_revision: bool = True,
+    ) -> pa.Table:
+        """Return the newest outputs of apps about a meter or group, newest first; see the port."""
+        _check_limit(limit)
+        start_us, end_us = _span_us(start, end)
+        meter, group = self._catalogue.meter_or_group(whose)
+        asked = {
+            "meter": meter,
+            "group": group,
+            "app": app,
+            "name": name,
+            "start_us": start_us,
+            "end_us": end_us,
+            "limit": limit,
+            "newest_revision": newest_revision,
+        }
+        with self._file.cursor() as cursor:
+            return questions.ask(cursor, questions.OUTPUTS, asked)
+
     def ledger(self, group: GroupId | None = None) -> list[LedgerLine]:
         """Return the ledger of a group's meters, or of all, by meter id; see the port."""
         meters: Sequence[int] = () if group is None else self._catalogue.meters_of(group)

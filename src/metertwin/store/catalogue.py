@@ -77,6 +77,12 @@ class Catalogue:
             self._group_of = np.concatenate([self._group_of, added])
         return self.meter_ids(group, meters)
 
+    def group_number(self, group: GroupId) -> int:
+        """Return the number of a group, a new one if it was never met."""
+        group_id(group)
+        with self._lock:
+            return self.groups.number(group)
+
     def register_ids(self, registers: Sequence[Register]) -> Int64s:
         """Return the number of each register."""
         with self._lock:
@@ -103,14 +109,24 @@ class Catalogue:
         Raises:
             NotFoundError: Neither a meter nor a group has this name.
         """
+        meter, _ = self.meter_or_group(name)
+        return self.members(GroupId(name)) if meter is None else [meter]
+
+    def meter_or_group(self, name: MeterId | GroupId) -> tuple[int | None, int | None]:
+        """Return the number of the meter with this name, else that of the group, the other None.
+
+        Raises:
+            NotFoundError: Neither a meter nor a group has this name.
+        """
         meter = self.meters.find(MeterId(name))
         if meter is not None:
-            return [meter]
-        if self.groups.find(GroupId(name)) is None:
+            return meter, None
+        group = self.groups.find(GroupId(name))
+        if group is None:
             raise NotFoundError(
                 f"Neither a meter nor a group named {name} has a history here.", name=name
             )
-        return self.members(GroupId(name))
+        return None, group
 
     def members(self, group: GroupId) -> list[int]:
         """Return the numbers of a group's meters; none of a group never met."""

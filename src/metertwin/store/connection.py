@@ -13,7 +13,7 @@ from metertwin.store.errors import (
     StoreUnavailableError,
     StoreVersionError,
 )
-from metertwin.store.schema import CREATE, SCHEMA_VERSION
+from metertwin.store.schema import CREATE, SCHEMA_VERSION, UPGRADES
 
 _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     # The history needs no extension, and nothing may be fetched from the network to answer.
@@ -39,7 +39,7 @@ _DAMAGED = (
 
 
 def open_database(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open the history file, create it if there is none, and check its layout.
+    """Open the history file, create it if there is none, and bring its layout up to date.
 
     Raises:
         StoreLockedError: Another process has it open.
@@ -52,9 +52,11 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
         connection.execute("SET enable_external_access = false")
         tables = connection.sql("SELECT count(*) FROM duckdb_tables()").fetchall()[0][0]
         if not tables:
-            connection.execute(f"BEGIN; {CREATE} COMMIT")
+            connection.begin()
+            connection.execute(CREATE)
             connection.execute("INSERT INTO layout VALUES (?, 0)", [SCHEMA_VERSION])
-        versions = [row[0] for row in connection.sql("SELECT version FROM layout").fetchall()]
+            connection.commit()
+        versions = _upgraded(connection)
     except duckdb.Error as error:
         raise clear_error(error, path) from error
     if versions != [SCHEMA_VERSION]:
@@ -66,6 +68,19 @@ def open_database(path: Path) -> duckdb.DuckDBPyConnection:
             versions=versions,
         )
     return connection
+
+
+def _upgraded(connection: duckdb.DuckDBPyConnection) -> list[int]:
+    """Bring an older layout up to this program's, all or nothing, and return what it is then."""
+    versions = [row[0] for row in connection.sql("SELECT version FROM layout").fetchall()]
+    if len(versions) != 1 or versions[0] not in UPGRADES:
+        return versions
+    steps = "".join(UPGRADES[version] for version in range(versions[0], SCHEMA_VERSION))
+    connection.begin()
+    connection.execute(steps)
+    connection.execute("UPDATE layout SET version = ?", [SCHEMA_VERSION])
+    connection.commit()
+    return [SCHEMA_VERSION]
 
 
 def clear_error(error: duckdb.Error, path: Path) -> MeterTwinError:

@@ -88,6 +88,9 @@ class DuckDbStore(Answers):
             messages.append((statements.INSERT_COMMANDS, rows.command_rows(harvest.commands, ids)))
         if harvest.outcomes:
             messages.append((statements.INSERT_OUTCOMES, rows.outcome_rows(harvest.outcomes, ids)))
+        if harvest.outputs:
+            table = rows.output_rows(harvest.outputs, ids, self._catalogue.group_number)
+            messages.append((statements.INSERT_OUTPUTS, table))
         if harvest.refused:
             messages.append((statements.INSERT_REFUSED, rows.refused_rows(harvest.refused)))
         has_rows = bool(readings) and len(readings["sequence"]) > 0

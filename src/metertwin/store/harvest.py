@@ -12,6 +12,7 @@ from metertwin.core.command import Command, CommandOutcome
 from metertwin.core.event import Event
 from metertwin.core.ids import GroupId
 from metertwin.core.ledger import Hole, Kept, Ledger
+from metertwin.core.output import AppOutput
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +84,7 @@ class Harvest:
         events: Events; those already stored are passed over.
         commands: Commands, each with the group it was seen in; likewise.
         outcomes: Answers to commands; likewise.
+        outputs: What apps concluded; likewise: what was said first stands.
         refused: Messages put aside.
         positions: Last message number of each stream that this harvest covers.
     """
@@ -93,6 +95,7 @@ class Harvest:
     events: Sequence[tuple[GroupId, Event]] = ()
     commands: Sequence[Command] = ()
     outcomes: Sequence[tuple[GroupId, CommandOutcome]] = ()
+    outputs: Sequence[AppOutput] = ()
     refused: Sequence[RefusedMessage] = ()
     positions: dict[str, int] = field(default_factory=dict)
 

@@ -168,6 +168,28 @@ class HistoryStore(Protocol):
         """
         ...
 
+    def outputs(
+        self,
+        whose: MeterId | GroupId,
+        start: datetime,
+        end: datetime,
+        *,
+        app: str | None = None,
+        name: str | None = None,
+        limit: int = 1_000,
+        newest_revision: bool = True,
+    ) -> pa.Table:
+        """Return the newest outputs of apps with start <= at < end, newest first.
+
+        Of a group: those about it as a whole, with a null meter, and those about its meters.
+        With `newest_revision` only the highest revision of each (app, meter, name, at). Columns
+        app, app_version, meter, name, at_us, revision, issued_at_us, value (JSON).
+
+        Raises:
+            NotFoundError: Neither a meter nor a group of that name has a history.
+        """
+        ...
+
     def ledger(self, group: GroupId | None = None) -> list[LedgerLine]:
         """Return the ledger of a group's meters, or of all, by meter id."""
         ...

@@ -1,5 +1,6 @@
 """The questions a history answers, as SQL over one cursor."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -87,6 +88,18 @@ SELECT newest.id, meters.name AS meter, kind, arguments, issued_by, issued_at_us
 FROM newest JOIN meters USING (meter_id) LEFT JOIN outcomes ON outcomes.id = newest.id
 ORDER BY issued_at_us DESC, newest.id, at_us, status"""
 
+# What an app said anew of the same moment, with a higher revision, stands in place of the old.
+OUTPUTS: Final = """SELECT app, app_version, meters.name AS meter, outputs.name AS name, at_us,
+revision, issued_at_us, value
+FROM outputs LEFT JOIN meters USING (meter_id)
+WHERE outputs.group_id IS NOT DISTINCT FROM coalesce($group, outputs.group_id)
+AND outputs.meter_id IS NOT DISTINCT FROM coalesce($meter, outputs.meter_id)
+AND app = coalesce($app, app) AND outputs.name = coalesce($name, outputs.name)
+AND at_us >= $start_us AND at_us < $end_us
+QUALIFY NOT $newest_revision OR revision = max(revision)
+    OVER (PARTITION BY outputs.group_id, app, outputs.meter_id, outputs.name, at_us)
+ORDER BY at_us DESC, issued_at_us DESC, app, name, meter, revision DESC LIMIT $limit"""
+
 LEDGER: Final = """SELECT meters.name, received, taken, duplicate, received - taken
 FROM ledger JOIN meters USING (meter_id)
 WHERE $whole OR list_contains($meters, meter_id) ORDER BY meters.name"""
@@ -147,6 +160,8 @@ def registers_of(cursor: duckdb.DuckDBPyConnection, meter: int) -> pa.Table:
     return ask(cursor, _REGISTERS, {"meter": meter})
 
 
-def ask(cursor: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object]) -> pa.Table:
+def ask(
+    cursor: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, object]
+) -> pa.Table:
     """Return the answer of a query with named parameters."""
-    return cursor.sql(query, params=parameters).to_arrow_table()
+    return cursor.sql(query, params=dict(parameters)).to_arrow_table()

@@ -12,11 +12,13 @@ from metertwin.core.command import Command, CommandOutcome
 from metertwin.core.event import Event
 from metertwin.core.ids import GroupId, MeterId
 from metertwin.core.ledger import Kept
+from metertwin.core.output import AppOutput
 from metertwin.core.reading import Register
 from metertwin.store.harvest import RefusedMessage
 from metertwin.store.rivals import Columns
 
 MeterIds = Callable[[GroupId, Sequence[MeterId]], Int64s]
+GroupIds = Callable[[GroupId], int]
 RegisterIds = Callable[[Sequence[Register]], Int64s]
 
 
@@ -94,6 +96,34 @@ def outcome_rows(
             "reason": [outcome.reason for _, outcome in outcomes],
         }
     )
+
+
+def output_rows(outputs: Sequence[AppOutput], meter_ids: MeterIds, group_ids: GroupIds) -> pa.Table:
+    """Return outputs of apps as a table, each once; their values as JSON."""
+    first: dict[object, AppOutput] = {}
+    for output in outputs:
+        first.setdefault(_output_key(output), output)
+    numbers = [
+        None if each.meter is None else int(meter_ids(each.group, [each.meter])[0])
+        for each in first.values()
+    ]
+    return pa.table(
+        {
+            "group_id": [group_ids(output.group) for output in first.values()],
+            "app": [output.app for output in first.values()],
+            "app_version": [output.app_version for output in first.values()],
+            "meter_id": pa.array(numbers, pa.int32()),
+            "name": [output.name for output in first.values()],
+            "at_us": [to_us(output.at) for output in first.values()],
+            "revision": [output.revision for output in first.values()],
+            "issued_at_us": [to_us(output.issued_at) for output in first.values()],
+            "value": [msgspec.json.encode(output.value).decode() for output in first.values()],
+        }
+    )
+
+
+def _output_key(output: AppOutput) -> object:
+    return output.group, output.app, output.meter, output.name, output.at, output.revision
 
 
 def refused_rows(refused: Sequence[RefusedMessage]) -> pa.Table:

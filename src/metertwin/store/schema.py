@@ -5,9 +5,15 @@ no index over the readings: appending keeps its speed, rows lie in the order of 
 passes over blocks whose time range does not match.
 """
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-CREATE = """
+_OUTPUTS = """
+CREATE TABLE outputs (group_id INTEGER NOT NULL, app VARCHAR NOT NULL,
+    app_version VARCHAR NOT NULL, meter_id INTEGER, name VARCHAR NOT NULL, at_us BIGINT NOT NULL,
+    revision BIGINT NOT NULL, issued_at_us BIGINT NOT NULL, value VARCHAR NOT NULL);
+"""
+
+_FIRST = """
 CREATE TABLE layout (version INTEGER NOT NULL, last_transaction BIGINT NOT NULL);
 CREATE TABLE groups (group_id INTEGER NOT NULL, name VARCHAR NOT NULL, epoch BIGINT NOT NULL,
     stale_count BIGINT NOT NULL);
@@ -36,3 +42,8 @@ CREATE TABLE refused (stream VARCHAR NOT NULL, stream_sequence BIGINT NOT NULL,
     subject VARCHAR NOT NULL, octets BLOB NOT NULL, code VARCHAR NOT NULL, reason VARCHAR NOT NULL,
     refused_at_us BIGINT NOT NULL);
 """
+
+CREATE = _FIRST + _OUTPUTS
+
+# From the version in the key to the next one.
+UPGRADES = {1: _OUTPUTS}

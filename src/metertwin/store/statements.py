@@ -19,6 +19,12 @@ INSERT_COMMANDS = """INSERT INTO commands BY NAME SELECT DISTINCT ON (id) *
 FROM incoming ANTI JOIN commands USING (id)"""
 INSERT_OUTCOMES = """INSERT INTO outcomes BY NAME SELECT DISTINCT ON (id, status) *
 FROM incoming ANTI JOIN outcomes USING (id, status)"""
+# Of outputs about the whole group the meter is null, which no join by name finds equal.
+INSERT_OUTPUTS = """INSERT INTO outputs BY NAME FROM incoming ANTI JOIN outputs
+ON outputs.at_us = incoming.at_us AND outputs.group_id = incoming.group_id
+AND outputs.app = incoming.app AND outputs.name = incoming.name
+AND outputs.meter_id IS NOT DISTINCT FROM incoming.meter_id
+AND outputs.revision = incoming.revision"""
 INSERT_REFUSED = "INSERT INTO refused BY NAME FROM incoming"
 _INSERT_READINGS = "INSERT INTO readings BY NAME FROM incoming"
 _INSERT_SUPERSEDED = "INSERT INTO superseded BY NAME FROM incoming"
