@@ -11,7 +11,7 @@ from metertwin.simulation.grid import Grid
 from metertwin.simulation.households import Households, Shares, settle
 from metertwin.simulation.noise import uniform
 from metertwin.simulation.shapes import Shapes, read_shapes
-from metertwin.simulation.tariffs import DAY_AND_NIGHT, Switch, TariffCalendar
+from metertwin.simulation.tariffs import TariffCalendar, day_and_night
 from metertwin.simulation.world import World
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -107,15 +107,7 @@ def test_tariffs_switch_at_their_second_of_the_local_day() -> None:
         datetime(2026, 7, 5, 20, tzinfo=UTC),
     ]
     at_s = np.array([int(moment.timestamp()) for moment in moments])
-    assert DAY_AND_NIGHT.at(at_s, BERLIN).tolist() == [2, 1, 1, 2, 1, 2]
-
-
-def test_a_weekend_may_have_its_own_switches() -> None:
-    weekday, weekend = (Switch(0, 1),), (Switch(0, 2),)
-    calendar = TariffCalendar((weekday,) * 5 + (weekend,) * 2)
-    friday = datetime(2026, 1, 9, 12, tzinfo=UTC)
-    at_s = np.array([int((friday + timedelta(days=n)).timestamp()) for n in range(4)])
-    assert calendar.at(at_s, BERLIN).tolist() == [1, 2, 2, 1]
+    assert TariffCalendar(day_and_night()).at(at_s, BERLIN).tolist() == [2, 1, 1, 2, 1, 2]
 
 
 def test_chance_is_even_and_does_not_depend_on_its_neighbours() -> None:

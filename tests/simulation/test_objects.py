@@ -9,6 +9,7 @@ import pytest
 
 from metertwin.core.obis import Obis
 from metertwin.cosem.apdu.descriptors import AttributeDescriptor, MethodDescriptor
+from metertwin.cosem.calendar_tables import TARIFF_SCRIPTS
 from metertwin.cosem.classes.model import ObjectModel
 from metertwin.cosem.client import ClientAssociation
 from metertwin.cosem.client_settings import ClientSettings
@@ -246,7 +247,7 @@ def test_the_limiter_takes_a_threshold(world: World, reader: Reader, row: int) -
 
 
 def test_an_activated_calendar_moves_the_tariff(world: World, reader: Reader, row: int) -> None:
-    always_two = structure(octets(bytes(4)), octets(bytes(6)), uint16(2))
+    always_two = structure(octets(bytes(4)), octets(TARIFF_SCRIPTS.to_bytes()), uint16(2))
     reader.set(20, "0-0:13.0.0", 6, octets(b"flat"))
     reader.set(20, "0-0:13.0.0", 7, reader.get(20, "0-0:13.0.0", 3))
     reader.set(20, "0-0:13.0.0", 8, reader.get(20, "0-0:13.0.0", 4))
@@ -261,13 +262,18 @@ def test_an_activated_calendar_moves_the_tariff(world: World, reader: Reader, ro
     assert world.columns.energy_uwh[Energy.IMPORT_TARIFF_2, other] == 0
 
 
-def test_a_calendar_of_three_tariffs_is_refused(reader: Reader) -> None:
-    third = structure(octets(bytes(4)), octets(bytes(6)), uint16(3))
+def test_a_calendar_of_five_tariffs_is_refused_and_the_one_in_force_stays(
+    world: World, reader: Reader
+) -> None:
+    before = reader.get(20, "0-0:13.0.0", 5)
+    fifth = structure(octets(bytes(4)), octets(TARIFF_SCRIPTS.to_bytes()), uint16(5))
     reader.set(20, "0-0:13.0.0", 7, reader.get(20, "0-0:13.0.0", 3))
     reader.set(20, "0-0:13.0.0", 8, reader.get(20, "0-0:13.0.0", 4))
-    reader.set(20, "0-0:13.0.0", 9, array(structure(uint8(1), array(third))))
+    reader.set(20, "0-0:13.0.0", 9, array(structure(uint8(1), array(fifth))))
     with pytest.raises(ServiceError):
         reader.act(20, "0-0:13.0.0", 1)
+    assert reader.get(20, "0-0:13.0.0", 5) == before
+    assert len(world.calendars) == 1
 
 
 def test_firmware_is_transferred_and_activated(reader: Reader) -> None:

@@ -25,8 +25,12 @@ class Energy(IntEnum):
     REACTIVE_EXPORT = 3
     IMPORT_TARIFF_1 = 4
     IMPORT_TARIFF_2 = 5
-    EXPORT_TARIFF_1 = 6
-    EXPORT_TARIFF_2 = 7
+    IMPORT_TARIFF_3 = 6
+    IMPORT_TARIFF_4 = 7
+    EXPORT_TARIFF_1 = 8
+    EXPORT_TARIFF_2 = 9
+    EXPORT_TARIFF_3 = 10
+    EXPORT_TARIFF_4 = 11
 
 
 class Columns:
@@ -39,7 +43,7 @@ class Columns:
         count: Meters.
 
     Attributes:
-        energy_uwh: Counters, shape (8, count); see `Energy`. Reactive ones are 1e-6 varh.
+        energy_uwh: Counters, shape (12, count); see `Energy`. Reactive ones are 1e-6 varh.
         voltages_v: At terminals L1 to L3, to neutral, shape (count, 3).
         currents_a: Likewise.
         power_w: Active power of all phases, import positive, as the meter measures it.
@@ -50,7 +54,7 @@ class Columns:
         clock_offset_s: How far the meter's clock is ahead.
         clock_quarter: Quarter of an hour since 1970 the meter's clock is in.
         status: AMR status bits gathered since the last profile entry.
-        tariff: Tariff in force, 1 or 2.
+        tariff: Tariff in force, 1 to 4.
         calendar: Number of the tariff calendar it follows.
         is_powered: Whether it has voltage.
         is_silent: Whether it leaves requests unanswered.

@@ -13,6 +13,7 @@ from metertwin.cosem.classes.definition import CosemObject, Role
 from metertwin.cosem.classes.image_transfer import ImageTransfer
 from metertwin.cosem.classes.registers import DataObject
 from metertwin.cosem.classes.setups import PushSetup, SecuritySetup, send_destination
+from metertwin.cosem.classes.special_days import SpecialDaysTable
 from metertwin.cosem.data import Data, Tag, enum, octets, structure, uint8, uint32, visible
 from metertwin.cosem.datetime import decode_datetime, encode_datetime
 from metertwin.cosem.errors import ServiceError
@@ -71,7 +72,12 @@ def device_objects(config: SimulationConfig, start: datetime) -> list[CosemObjec
             reconnect=Meter.reconnect,
         ),
         _limiter(),
-        ActivityCalendar(lambda meter: meter.calendar, activated=Meter.follow_calendar),
+        ActivityCalendar(
+            lambda meter: meter.tariffs.calendars,
+            activate=Meter.activate_calendar,
+            schedule=Meter.schedule_calendar,
+        ),
+        SpecialDaysTable(lambda meter: meter.tariffs.special_days, Meter.write_special_days),
         PushSetup(PUSHED, send_destination(_destination(config))),
         SecuritySetup(enum(policy), enum(0), lambda meter: octets(system_title(meter.row))),
         ImageTransfer(lambda meter: meter.image),

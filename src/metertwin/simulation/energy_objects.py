@@ -14,9 +14,13 @@ _ENERGIES = (
     ("1-0:1.8.0", Energy.IMPORT, Unit.WATT_HOUR),
     ("1-0:1.8.1", Energy.IMPORT_TARIFF_1, Unit.WATT_HOUR),
     ("1-0:1.8.2", Energy.IMPORT_TARIFF_2, Unit.WATT_HOUR),
+    ("1-0:1.8.3", Energy.IMPORT_TARIFF_3, Unit.WATT_HOUR),
+    ("1-0:1.8.4", Energy.IMPORT_TARIFF_4, Unit.WATT_HOUR),
     ("1-0:2.8.0", Energy.EXPORT, Unit.WATT_HOUR),
     ("1-0:2.8.1", Energy.EXPORT_TARIFF_1, Unit.WATT_HOUR),
     ("1-0:2.8.2", Energy.EXPORT_TARIFF_2, Unit.WATT_HOUR),
+    ("1-0:2.8.3", Energy.EXPORT_TARIFF_3, Unit.WATT_HOUR),
+    ("1-0:2.8.4", Energy.EXPORT_TARIFF_4, Unit.WATT_HOUR),
     ("1-0:3.8.0", Energy.REACTIVE_IMPORT, Unit.VAR_HOUR),
     ("1-0:4.8.0", Energy.REACTIVE_EXPORT, Unit.VAR_HOUR),
 )

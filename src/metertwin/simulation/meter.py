@@ -1,17 +1,21 @@
 """A meter as its object model sees it: a row of the columns and nothing of its own."""
 
+import contextlib
+import math
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from metertwin.core.ids import MeterId
-from metertwin.cosem.classes.calendar import CalendarSlot
 from metertwin.cosem.classes.control import ControlState
 from metertwin.cosem.classes.image_transfer import ImageSlot
+from metertwin.cosem.data import Data
+from metertwin.cosem.errors import ServiceError
 from metertwin.cosem.server.device import LogicalDevice
 from metertwin.simulation.columns import CONNECTED, UWH_PER_WH, Energy
 from metertwin.simulation.event_log import MeterEvent
-from metertwin.simulation.tariff_tables import default_tables, read_tables
+from metertwin.simulation.tariff_slot import TariffSlot
+from metertwin.simulation.tariffs import TariffCalendar
 from metertwin.simulation.world import STATUS_CLOCK_ADJUSTED, World
 
 FIRMWARE = "MTW-1.0.0"
@@ -26,16 +30,16 @@ class Metering:
         world: The world.
 
     Attributes:
-        calendars: Tariff tables of meters whose calendar was asked for, by row.
+        tariffs: Tariff tables of meters whose calendar was asked for, by row.
         images: Firmware images under way, by row.
         firmware: Firmware of meters that got another one, by row.
     """
 
-    __slots__ = ("calendars", "firmware", "images", "world")
+    __slots__ = ("firmware", "images", "tariffs", "world")
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.calendars: dict[int, CalendarSlot] = {}
+        self.tariffs: dict[int, TariffSlot] = {}
         self.images: dict[int, ImageSlot] = {}
         self.firmware: dict[int, str] = {}
 
@@ -140,22 +144,48 @@ class Meter:
         self.world.log(np.array([self.row]), MeterEvent.LIMITER_CHANGED)
 
     @property
-    def calendar(self) -> CalendarSlot:
-        """Its tariff tables, active and passive."""
-        return self.shared.calendars.setdefault(self.row, CalendarSlot(active=default_tables()))
+    def tariffs(self) -> TariffSlot:
+        """Its tariff tables."""
+        return self.shared.tariffs.setdefault(self.row, TariffSlot())
 
-    def follow_calendar(self) -> None:
-        """Follow the active tariff tables from the next step on.
+    def activate_calendar(self) -> None:
+        """Follow the passive calendar from the next step on.
 
         Raises:
-            ServiceError: They say something this meter cannot do.
+            ServiceError: It says something this meter cannot do.
         """
-        wanted = read_tables(self.calendar.active)
-        calendars = self.world.calendars
-        if wanted not in calendars:
-            calendars.append(wanted)
-        self.world.columns.calendar[self.row] = calendars.index(wanted)
+        self._follow(self.tariffs.activate())
         self.world.log(np.array([self.row]), MeterEvent.CALENDAR_ACTIVATED)
+
+    def schedule_calendar(self) -> None:
+        """Activate the passive calendar when its time comes, or no more if it has none."""
+        moment = self.tariffs.activation(self.world.config.zone)
+        if moment is None:
+            self.world.due.pop(self.row, None)
+        else:
+            self.world.due[self.row] = (math.ceil(self._true_s(moment)), self._activate_if_possible)
+
+    def write_special_days(self, entries: Data) -> None:
+        """Follow other special days from the next step on.
+
+        Raises:
+            ServiceError: They cannot be understood or are too many.
+        """
+        self._follow(self.tariffs.write_special_days(entries))
+
+    def _activate_if_possible(self) -> None:
+        with contextlib.suppress(ServiceError):  # nobody asks: the one in force stays
+            self.activate_calendar()
+
+    def _true_s(self, shown: datetime) -> float:
+        return shown.timestamp() - float(self.world.columns.clock_offset_s[self.row])
+
+    def _follow(self, calendar: TariffCalendar) -> None:
+        calendars = self.world.calendars
+        known = [place for place, each in enumerate(calendars) if each.tables == calendar.tables]
+        if not known:
+            calendars.append(calendar)
+        self.world.columns.calendar[self.row] = known[0] if known else len(calendars) - 1
 
     @property
     def image(self) -> ImageSlot:

@@ -39,7 +39,7 @@ class Gains:
     Attributes:
         running_uwh: Gain of the first four counters from the batch's start to the end of each
             step, shape (4, steps, meters); see `Energy`.
-        totals_uwh: Gain of all counters, shape (8, meters).
+        totals_uwh: Gain of all counters, shape (12, meters).
     """
 
     running_uwh: Ints
@@ -74,7 +74,7 @@ def count_energy(measured: Metered, grid: TimeGrid, tariffs: NDArray[np.uint8]) 
     Args:
         measured: What the meters measure.
         grid: The steps.
-        tariffs: Tariff in force, 1 or 2, shape (steps, meters).
+        tariffs: Tariff in force, 1 to 4, shape (steps, meters).
     """
     active = energy_uwh(measured.power_w.sum(axis=2), grid)
     reactive = energy_uwh(measured.reactive_var.sum(axis=2), grid)
@@ -87,15 +87,20 @@ def count_energy(measured: Metered, grid: TimeGrid, tariffs: NDArray[np.uint8]) 
         ]
     )
     running = each.cumsum(axis=1)
-    totals = np.empty((len(Energy), each.shape[2]), np.int64)
+    totals = np.zeros((len(Energy), each.shape[2]), np.int64)
     totals[:4] = running[:, -1]
-    first = tariffs == 1
-    for total, one, two in (
-        (Energy.IMPORT, Energy.IMPORT_TARIFF_1, Energy.IMPORT_TARIFF_2),
-        (Energy.EXPORT, Energy.EXPORT_TARIFF_1, Energy.EXPORT_TARIFF_2),
+    # Nearly every batch lies within one tariff of all meters, whose gain is then the total.
+    lowest, highest = int(tariffs.min()), int(tariffs.max())
+    for total, first in (
+        (Energy.IMPORT, Energy.IMPORT_TARIFF_1),
+        (Energy.EXPORT, Energy.EXPORT_TARIFF_1),
     ):
-        totals[one] = (each[total] * first).sum(axis=0)
-        totals[two] = totals[total] - totals[one]
+        rest = totals[total].copy()
+        for tariff in range(lowest, highest):
+            row = first + tariff - 1
+            totals[row] = (each[total] * (tariffs == tariff)).sum(axis=0)
+            rest -= totals[row]
+        totals[first + highest - 1] = rest
     return Gains(running, totals)
 
 

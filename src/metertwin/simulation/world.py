@@ -25,7 +25,7 @@ from metertwin.simulation.load_profile import CAPTURE_PERIOD_S, LoadProfiles
 from metertwin.simulation.metering import count_energy, metered, show_latest
 from metertwin.simulation.scenario import Kind, Scenario
 from metertwin.simulation.street import Street, build_street
-from metertwin.simulation.tariffs import DAY_AND_NIGHT, TariffCalendar
+from metertwin.simulation.tariffs import TariffCalendar, day_and_night
 from metertwin.simulation.timeline import Timeline, step_for_speed
 from metertwin.simulation.truth import Truth
 
@@ -50,6 +50,7 @@ class World:
         events: Their event logs.
         truth: What really happened.
         calendars: Tariff calendars that occur; `columns.calendar` points into them.
+        due: What happens to a meter at a moment, in s since 1970 UTC, by row.
         step_s: Usual step.
         now_s: The moment reached, s since 1970 UTC.
         current_time: The time of the meters' world, which their clocks show; by default `now`,
@@ -76,7 +77,8 @@ class World:
         self.truth = Truth(
             homes.count, self.street.feeder_count, self.profiles.capacity, self.now_s
         )
-        self.calendars: list[TariffCalendar] = [DAY_AND_NIGHT]
+        self.calendars: list[TariffCalendar] = [TariffCalendar(day_and_night())]
+        self.due: dict[int, tuple[int, Callable[[], None]]] = {}
         self.current_time: Callable[[], datetime] = lambda: self.now
 
     @property
@@ -116,7 +118,8 @@ class World:
         step_count = 0
         while self.now_s < to_s:
             self._begin_instants()
-            grid = self._timeline.next(self.now_s, to_s)
+            next_due_s = min((at_s for at_s, _ in self.due.values()), default=to_s)
+            grid = self._timeline.next(self.now_s, min(to_s, next_due_s))
             self._run(grid)
             self.now_s = int(grid.ends_s[-1])
             step_count += len(grid.starts_s)
@@ -135,6 +138,9 @@ class World:
             self.events.write(rows, event, self.meter_times_s(rows))
 
     def _begin_instants(self) -> None:
+        for row in [row for row, (at_s, _) in self.due.items() if at_s <= self.now_s]:
+            _, happen = self.due.pop(row)
+            happen()
         for item in self.scenario.of(Kind.COUNTER_RESET, Kind.REPLACED_METER):
             if item.start_s == self.now_s:
                 self._restart_registers(

@@ -51,7 +51,8 @@ class ActivityCalendar(CosemObject[S]):
 
     Args:
         slot: The meter's two calendars.
-        activated: Called after a calendar was put into force.
+        activate: Puts the passive calendar into force; raises ServiceError to refuse it.
+        schedule: Called after the date-time of the next activation was written.
         obis: The logical name.
     """
 
@@ -62,13 +63,15 @@ class ActivityCalendar(CosemObject[S]):
         self,
         slot: Callable[[S], CalendarSlot],
         *,
-        activated: Callable[[S], None] | None = None,
+        activate: Callable[[S], None] | None = None,
+        schedule: Callable[[S], None] | None = None,
         obis: Obis = ACTIVITY_CALENDAR_NAME,
     ) -> None:
-        def activate(state: S, _parameter: Data) -> None:
-            slot(state).activate()
-            if activated is not None:
-                activated(state)
+        def put_into_force(state: S, _parameter: Data) -> None:
+            if activate is None:
+                slot(state).activate()
+            else:
+                activate(state)
 
         super().__init__(
             obis,
@@ -83,12 +86,14 @@ class ActivityCalendar(CosemObject[S]):
                 9: lambda state: slot(state).passive.days,
                 10: lambda state: slot(state).activate_at,
             },
-            methods={1: activate},
-            writes=_writes(slot),
+            methods={1: put_into_force},
+            writes=_writes(slot, schedule),
         )
 
 
-def _writes(slot: Callable[[S], CalendarSlot]) -> dict[int, Write[S]]:
+def _writes(
+    slot: Callable[[S], CalendarSlot], schedule: Callable[[S], None] | None
+) -> dict[int, Write[S]]:
     def into_passive(name: str, tag: Tag) -> Write[S]:
         def write(state: S, value: Data) -> None:
             setattr(slot(state).passive, name, _of_type(value, tag))
@@ -97,6 +102,8 @@ def _writes(slot: Callable[[S], CalendarSlot]) -> dict[int, Write[S]]:
 
     def set_time(state: S, value: Data) -> None:
         slot(state).activate_at = _of_type(value, Tag.OCTET_STRING)
+        if schedule is not None:
+            schedule(state)
 
     return {
         6: into_passive("name", Tag.OCTET_STRING),

@@ -77,6 +77,7 @@ CLOCK = _interface(
     "adjust_to_quarter adjust_to_measuring_period adjust_to_minute adjust_to_preset_time "
     "preset_adjusting_time shift_time",
 )
+SPECIAL_DAYS_TABLE = _interface(11, 0, "Special days table", "entries", "insert delete")
 ASSOCIATION_LN = _interface(
     15,
     1,
@@ -146,6 +147,7 @@ INTERFACE_CLASSES: dict[int, InterfaceClass] = {
         DEMAND_REGISTER,
         PROFILE_GENERIC,
         CLOCK,
+        SPECIAL_DAYS_TABLE,
         ASSOCIATION_LN,
         SAP_ASSIGNMENT,
         IMAGE_TRANSFER,
