@@ -22,6 +22,7 @@ from metertwin.core.command import Command, CommandKind, CommandOutcome, Command
 from metertwin.core.errors import InvalidInputError, NotFoundError
 from metertwin.core.event import Event, EventSource
 from metertwin.core.ids import CommandId, GroupId, MeterId
+from metertwin.core.output import AppOutput
 from metertwin.core.twin import LedgerLine
 from metertwin.recorder.run import Recorder
 from metertwin.recorder.settings import RecorderSettings
@@ -131,7 +132,7 @@ async def test_a_stopped_recorder_catches_up(
         assert [(line.duplicate, line.missing) for line in lines] == [(20 * 2, 0)] * 3
 
 
-async def test_events_commands_and_outcomes_are_kept(
+async def test_events_outputs_commands_and_outcomes_are_kept(
     connect_as: Connect, group: GroupId, running: Running, until: Until
 ) -> None:
     meter = MeterId(f"{group}-m0")
@@ -146,9 +147,17 @@ async def test_events_commands_and_outcomes_are_kept(
         from_us(8),
     )
     outcome = CommandOutcome(command.id, meter, CommandStatus.EFFECTED, from_us(9), "done")
+    bill = AppOutput(
+        "tariff", "1.0", group, meter, "bill", from_us(5), 1, from_us(6), {"total": "1.50"}
+    )
     host = await connect_as(Role.TWIN_HOST)
     async with Publisher(host) as publisher:
-        for kind, said in ((Kind.EVENT, event), (Kind.COMMAND, command), (Kind.OUTCOME, outcome)):
+        for kind, said in (
+            (Kind.EVENT, event),
+            (Kind.OUTPUT, bill),
+            (Kind.COMMAND, command),
+            (Kind.OUTCOME, outcome),
+        ):
             where = subject(group, kind, meter)
             await publisher.publish(where, encode(said), f"{group}-{kind}")
             await publisher.publish(where, encode(said), f"{group}-{kind}-again")
@@ -159,10 +168,16 @@ async def test_events_commands_and_outcomes_are_kept(
         last = {s: (await host.js.stream_info(s)).state.last_seq for s in _NOTICES}
         await until(lambda: recorder.counters.positions.items() >= last.items())
         await until(lambda: group in recorder._services)
-        assert recorder.counters.refused_count >= 3
+        assert recorder.counters.refused_count >= 4
         span = {"start": from_us(0), "end": from_us(10**9)}
         events = await ask_history(api, group, meter, "events", JsonColumns, **span)
         assert (events.columns["name"], events.columns["code"]) == (["register_reset"], [-3])
+        for whose, app in ((meter, "tariff"), ("_", None)):
+            outputs = await ask_history(
+                api, group, whose, "outputs", JsonColumns, **span, app=app, name="bill"
+            )
+            assert outputs.columns["meter"] == [meter]
+            assert outputs.columns["value"] == ['{"total":"1.50"}']
         audit = await ask_history(api, group, "_", "commands", JsonColumns)
         assert audit.columns["kind"] == ["disconnect"]
         assert audit.columns["status"] == ["effected"]

@@ -65,6 +65,18 @@ class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Form = "columns"
 
 
+class Outputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Arguments of `outputs`; app and name None: any."""
+
+    start: datetime
+    end: datetime
+    app: str | None = None
+    name: str | None = None
+    limit: int = 1_000
+    newest_revision: bool = True
+    format: Form = "columns"
+
+
 class Commands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of `commands`."""
 
@@ -110,6 +122,7 @@ class GroupHistory:
             "intervals": self._intervals,
             "registers": self._registers,
             "events": self._events,
+            "outputs": self._outputs,
             "commands": self._commands,
             "ledger": self._ledger,
         }
@@ -185,6 +198,23 @@ class GroupHistory:
             )
         )
 
+    async def _outputs(self, request: Request, meter: str, _deadline_s: float) -> object:
+        asked, whose = arguments(request, Outputs), self._whose(meter)
+
+        def answer() -> object:
+            table = self.store.outputs(
+                whose,
+                asked.start,
+                asked.end,
+                app=asked.app,
+                name=asked.name,
+                limit=asked.limit,
+                newest_revision=asked.newest_revision,
+            )
+            return rendered(table, asked)
+
+        return await self._in_thread(answer)
+
     async def _commands(self, request: Request, meter: str, _deadline_s: float) -> object:
         asked, whose = arguments(request, Commands), self._whose(meter)
         return await self._in_thread(
@@ -219,7 +249,8 @@ def arguments(request: Request, kind: type[Arguments]) -> Arguments:
 
 
 def rendered(
-    table: pa.Table, asked: Range | Resample | LatestBefore | Events | Commands | Registers
+    table: pa.Table,
+    asked: Range | Resample | LatestBefore | Events | Outputs | Commands | Registers,
 ) -> object:
     """Return a table in the form that was asked for: columns with exact values, or bytes."""
     if asked.format == "arrow":

@@ -38,7 +38,7 @@ from metertwin.store.port import HistoryStore
 _SERVE_AGAIN_S = 1.0
 _QUEUE = "recorder"
 _NOTICES = {
-    EVENT_STREAM: [all_groups(Kind.EVENT)],
+    EVENT_STREAM: [all_groups(Kind.EVENT), all_groups(Kind.OUTPUT)],
     COMMAND_STREAM: [all_groups(Kind.COMMAND), all_groups(Kind.OUTCOME)],
 }
 _log = structlog.get_logger(__name__)
