@@ -113,7 +113,7 @@ def columns_of(table: IntervalTable) -> list[object]:
     ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=250)
 @given(data=st.data(), rules=RULES, has_readings=st.booleans())
 def test_again_changes_nothing_and_what_a_register_knows_is_kept(
     hourly: MakeTable,

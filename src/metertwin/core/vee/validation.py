@@ -88,7 +88,10 @@ def find_too_much_power(subject: Subject, rules: VeeRules) -> list[VeeFinding]: 
 
 
 def find_spikes(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
-    """Find intervals far above the third largest of their day and above the usual daily peak."""
+    """Find intervals far above the third largest of their day and above the usual daily peak.
+
+    A day alone has no usual peak: it takes a second day to find a spike.
+    """
     days = subject.days
     if rules.spike_factor is None or not len(days.first_index):
         return []
@@ -104,7 +107,7 @@ def find_spikes(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
     for row, day in np.argwhere((peaks > rules.spike_factor * thirds) & (thirds >= 0)).tolist():
         others = np.delete(peaks[row], day)
         others = others[others >= 0]
-        usual = float(np.median(others)) if len(others) else 0.0
+        usual = float(np.median(others)) if len(others) else np.inf
         limit = max(rules.spike_factor * thirds[row, day], rules.spike_usual_factor * usual)
         first, count = int(days.first_index[day]), int(days.interval_count[day])
         is_spike = (gain[row, first : first + count] > limit) & (limit > 0)
