@@ -179,7 +179,7 @@ def _day_names(calendar: Calendar) -> list[str]:
     names: list[str] = []
     for index in range(len(calendar.day_profiles)):
         uses = [
-            f"{season.name} {label}" if len(calendar.seasons) > 1 else label
+            f"{season.name} {label}".replace("_", " ") if len(calendar.seasons) > 1 else label
             for season in calendar.seasons
             for label, used in _kinds(season)
             if used == index

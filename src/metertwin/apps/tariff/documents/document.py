@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from metertwin.apps.tariff.documents.charges import DEMAND_BLOCK_KEYS, ENERGY_BLOCK_KEYS
-from metertwin.apps.tariff.documents.nodes import Node, compose, tree_of
+from metertwin.apps.tariff.documents.nodes import Node, compose, decimal_text, tree_of
 from metertwin.apps.tariff.documents.place import Place
 from metertwin.apps.tariff.documents.problems import Problem, Refused, TariffDocumentError
 from metertwin.apps.tariff.documents.records import read_record, record_to_plain
@@ -85,7 +85,7 @@ def _portable(value: object) -> object:
     if isinstance(value, list):
         return [_portable(item) for item in value]
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return decimal_text(value)
     return value.isoformat() if isinstance(value, date) else value
 
 

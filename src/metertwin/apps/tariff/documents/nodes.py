@@ -18,6 +18,7 @@ from metertwin.apps.tariff.documents.problems import Problem, TariffDocumentErro
 TEXT_MAX_BYTES = 262_144
 DEPTH_MAX = 16
 NODES_MAX = 20_000
+DIGITS_MAX = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def tree_of(plain: Mapping[str, object], where: str) -> Node:
         if isinstance(value, bool):
             return Node(str(value).lower())
         if isinstance(value, Decimal):
-            return Node(format(value, "f"))
+            return Node(decimal_text(value))
         if isinstance(value, int | date):
             return Node(str(value))
         sentence = f"{value!r:.40} is a {type(value).__name__}; write decimals as text, exactly."
@@ -97,6 +98,16 @@ def tree_of(plain: Mapping[str, object], where: str) -> Node:
     if problems:
         raise TariffDocumentError(where, problems)
     return root
+
+
+def decimal_text(value: Decimal) -> str:
+    """Return a decimal's digits, without an exponent unless it is of absurd size.
+
+    Example:
+        >>> [decimal_text(Decimal(text)) for text in ("1E+3", "0.10", "1E+99")]
+        ['1000', '0.10', '1E+99']
+    """
+    return format(value, "f") if abs(value.adjusted()) <= DIGITS_MAX else str(value)
 
 
 def joined(path: str, key: str) -> str:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from metertwin.apps.tariff.calendar import CalendarError, Holiday, MonthDay
+from metertwin.apps.tariff.documents.nodes import DIGITS_MAX
 from metertwin.apps.tariff.documents.place import Place, suggestion
 from metertwin.core.money import MoneyError, checked_currency
 
@@ -17,7 +18,6 @@ MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
-DIGITS_MAX = 40
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")

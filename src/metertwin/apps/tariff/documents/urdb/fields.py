@@ -1,0 +1,56 @@
+"""URDB's fields that say nothing about the bill, and why; free texts, which a person must read.
+
+Names are in lower case, as the API's versions differ in it.
+"""
+
+import re
+
+_WHO = "says who may take the rate; that is decided before it is billed"
+_RECORD = "is about the record in the database"
+_ORIGIN = "names where the rate comes from; it is kept as the tariff's name and source"
+_LABELS = "labels periods for people"
+
+INFORMATIONAL = {
+    "label": _ORIGIN,
+    "uri": _ORIGIN,
+    "name": _ORIGIN,
+    "utility": _ORIGIN,
+    "eiaid": _ORIGIN,
+    "eia": _ORIGIN,
+    "source": _ORIGIN,
+    "sourceparent": _ORIGIN,
+    "approved": _RECORD,
+    "is_default": _RECORD,
+    "supercedes": _RECORD,
+    "supersedes": _RECORD,
+    "revisions": _RECORD,
+    "latest_update": _RECORD,
+    "sector": _WHO,
+    "demandunits": _WHO,
+    "peakkwcapacitymin": _WHO,
+    "peakkwcapacitymax": _WHO,
+    "peakkwcapacityhistory": _WHO,
+    "peakkwhusagemin": _WHO,
+    "peakkwhusagemax": _WHO,
+    "peakkwhusagehistory": _WHO,
+    "voltageminimum": _WHO,
+    "voltagemaximum": _WHO,
+    "voltagecategory": _WHO,
+    "phasewiring": _WHO,
+    "energytoulabels": _LABELS,
+    "demandtoulabels": _LABELS,
+    "demandlabels": _LABELS,
+}
+FREE_TEXTS = ("description", "basicinformationcomments", "demandcomments", "energycomments")
+ATTRIBUTES = ("demandattrs", "energyattrs", "fixedattrs")
+_AMOUNT = re.compile(r"[$¢€£]\s*\.?\d|\d\s*(¢|cents?\b|%)|\bper\s+k(w|va)", re.IGNORECASE)
+
+
+def names_an_amount(text: str) -> bool:
+    """Say whether a text speaks of money or percents, which may then be owed.
+
+    Example:
+        >>> names_an_amount("Minimum charge of $1000.00."), names_an_amount("For large power.")
+        (True, False)
+    """
+    return _AMOUNT.search(text) is not None
