@@ -157,6 +157,18 @@ def test_suspect_and_powerless_intervals_are_no_example(hourly: MakeTable) -> No
     assert result.table.gain[0, 102:105].tolist() == [106, 107, 108]
 
 
+def test_an_estimate_is_no_example_so_that_running_again_estimates_nothing_more(
+    hourly: MakeTable,
+) -> None:
+    # 05:00 of Monday is bridged; 03:00 to 08:00 of Tuesday has no 05:00 to go by but that estimate.
+    table = hourly([[*without(DAY, 5), *without(DAY, 3, 4, 5, 6, 7)]])
+    once = estimated(table)
+    again = estimated(once.table)
+    assert once.table.gain[0, 5] == 105
+    for result in (once, again):
+        assert not result.table.is_known[0, 27:32].any()
+
+
 def slow_mean(table: IntervalTable, row: int, column: int, window_days: int) -> float | None:
     """Return the mean at the same local time of days of one kind, one value at a time."""
 
