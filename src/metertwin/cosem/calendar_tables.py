@@ -92,7 +92,7 @@ class DayAction:
     """A script that runs at a second of the local day."""
 
     second_of_day: int
-    script: Obis
+    script_table: Obis
     script_number: int
 
 
@@ -209,7 +209,7 @@ def _action(action: DayAction) -> Data:
     hour, minute = divmod(action.second_of_day // 60, 60)
     return structure(
         octets(bytes((hour, minute, action.second_of_day % 60, 0))),
-        octets(action.script.to_bytes()),
+        octets(action.script_table.to_bytes()),
         uint16(action.script_number),
     )
 

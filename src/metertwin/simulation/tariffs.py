@@ -130,10 +130,10 @@ def _check_sizes(tables: CalendarTables) -> None:
     if not tables.seasons or not all(day.actions for day in tables.days):
         raise _refused("no season, or a day without a switch")
     for action in (action for day in tables.days for action in day.actions):
-        if action.script != TARIFF_SCRIPTS or not 1 <= action.script_number <= TARIFFS_MAX:
+        if action.script_table != TARIFF_SCRIPTS or not 1 <= action.script_number <= TARIFFS_MAX:
             raise _refused(
-                f"script {action.script_number} of {action.script}; it has scripts 1 to {TARIFFS_MAX} "
-                f"of {TARIFF_SCRIPTS}"
+                f"script {action.script_number} of {action.script_table}; it has "
+                f"scripts 1 to {TARIFFS_MAX} of {TARIFF_SCRIPTS}"
             )
 
 
