@@ -1,10 +1,10 @@
 """What each check finds and what it lets pass, on values one can follow."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import chain
-from statistics import median
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from metertwin.core.clock import from_us
 from metertwin.core.interval_table import IntervalTable, IntervalTableError
+from metertwin.core.obis import Obis
 from metertwin.core.reading import Origin, Quality
 from metertwin.core.vee import (
     RangeGains,
@@ -49,10 +50,10 @@ def test_a_clean_table_has_no_finding_and_stays_as_it_is(hourly: MakeTable) -> N
     assert not result.is_estimated().any()
 
 
-def test_a_spike_is_above_three_times_the_third_largest_and_twice_the_usual_peak(
+def test_a_spike_is_above_three_times_the_third_largest_and_above_the_usual_peak(
     hourly: MakeTable,
 ) -> None:
-    # Third largest of the day 122, 3 x 122 = 366; usual peak 123, 2 x 123 = 246.
+    # Third largest of the day 122, 3 x 122 = 366; usual peak 123, 1.5 x 123 = 184.5.
     spiky = with_values(DAY, h5=367, h6=366)
     result = checked(hourly([DAY * 2 + spiky]))
     # With 367 and 366 in the day, the third largest is 123: the limit is 369 and neither is above.
@@ -68,12 +69,21 @@ def test_a_spike_is_above_three_times_the_third_largest_and_twice_the_usual_peak
 
 
 def test_a_peak_that_is_usual_is_no_spike_however_quiet_its_day(hourly: MakeTable) -> None:
-    quiet = with_values([10] * 23 + [11], h5=240)  # 3 x 11 = 33, but peaks of 123 are usual
+    quiet = with_values([10] * 23 + [11], h5=184)  # 3 x 11 = 33, but peaks of 123 are usual
     rules = VeeRules(low_day_factor=None, flat_hours=None)
     assert list(checked(hourly([DAY * 2 + quiet]), rules).findings) == []
-    louder = with_values([10] * 23 + [11], h5=247)
+    louder = with_values([10] * 23 + [11], h5=185)
     found = checked(hourly([DAY * 2 + louder]), rules).findings
-    assert [(each.check, each.limit) for each in found] == [(VeeCheck.SPIKE, Decimal(246))]
+    assert [(each.check, each.limit) for each in found] == [(VeeCheck.SPIKE, Decimal("184.5"))]
+
+
+def test_what_is_fed_in_is_not_held_against_other_days(hourly: MakeTable) -> None:
+    # Three days of sun, then three under snow: of 1.8.0 that is a first long time of nothing.
+    rows = [[*DAY * 4, *[0] * 72, *DAY]]
+    drawn = hourly(rows)
+    register = drawn.register._replace(obis=Obis.parse("1-0:2.8.0*255"))
+    assert {each.check for each in checked(drawn).findings} == {VeeCheck.ZERO_RUN, VeeCheck.LOW_DAY}
+    assert list(checked(replace(drawn, register=register)).findings) == []
 
 
 def slow_spikes(table: IntervalTable) -> set[tuple[int, int]]:
@@ -92,7 +102,7 @@ def slow_spikes(table: IntervalTable) -> set[tuple[int, int]]:
             peaks = [max(each) for other, each in values.items() if other != day]
             if not peaks:
                 continue
-            limit = max(3 * sorted(values[day])[-3], 2 * median(peaks))
+            limit = max(3 * sorted(values[day])[-3], 1.5 * sorted(peaks)[-3:][0])
             found |= {(row, at) for at in ats if table.gain[row, at] > limit > 0}
     return found
 

@@ -19,7 +19,7 @@ class VeeCheck(StrEnum):
     MISSING = "missing"  # not known
     NEGATIVE = "negative"  # a register that only grows gained less than nothing
     MAXIMAL_POWER = "maximal_power"  # more than the connection can carry
-    SPIKE = "spike"  # far above the third largest of the day and above the usual daily peak
+    SPIKE = "spike"  # far above the third largest of the day and of the other days' peaks
     ZERO_RUN = "zero_run"  # nothing for long, by a meter that had no such time before
     FLAT = "flat"  # the same value for hours: a stuck or made-up value
     HIGH_DAY = "high_day"  # far more than on like days
@@ -44,7 +44,7 @@ class VeeRules:
 
     Attributes:
         spike_factor: A spike is above so many times the third largest interval of its day ...
-        spike_usual_factor: ... and above so many times the median peak of the other days.
+        spike_usual_factor: ... and above so many times the third largest peak of other days.
         zero_run_hours: Longest time without energy that is nothing new in a meter's life.
         flat_hours: Longest time of one value other than 0 ...
         flat_gain_min: ... of at least so many counts; below, rounding makes values alike.
@@ -61,7 +61,7 @@ class VeeRules:
     """
 
     spike_factor: float | None = 3.0
-    spike_usual_factor: float = 2.0
+    spike_usual_factor: float = 1.5
     zero_run_hours: float | None = 48.0
     flat_hours: float | None = 12.0
     flat_gain_min: int = 10

@@ -13,6 +13,7 @@ from metertwin.core.units import scaled
 from metertwin.core.vee.days import TableDays
 
 Flags = NDArray[np.bool_]
+_FEED_IN_C = (2, 22, 42, 62)  # OBIS group C: active energy fed in, sum and L1 to L3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +48,11 @@ class Subject:
     def gain(self) -> Int64s:
         """Gains of the table."""
         return self.table.gain
+
+    @property
+    def is_feed_in(self) -> bool:
+        """Whether the register counts active energy fed in, of all phases or of one."""
+        return self.table.register.obis.c in _FEED_IN_C
 
     @property
     def unit(self) -> str:

@@ -10,11 +10,12 @@ from metertwin.core.vee.subject import Subject
 def find_unusual_days(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
     """Compare the sum of each whole day with the mean of its like days.
 
-    Days with an interval not judged or with a failed supply are neither compared nor like.
+    Days with an interval not judged or with a failed supply are neither compared nor like. Fed-in
+    energy is left out: the weather makes its days, not the calendar.
     """
     days = subject.days
     factors = (rules.high_day_factor, rules.low_day_factor)
-    if factors == (None, None) or not len(days.first_index):
+    if factors == (None, None) or subject.is_feed_in or not len(days.first_index):
         return []
     is_sound = subject.is_judged & ~subject.is_out
     is_used = np.logical_and.reduceat(is_sound, days.first_index, axis=1) & days.is_whole

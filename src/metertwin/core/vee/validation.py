@@ -90,7 +90,8 @@ def find_too_much_power(subject: Subject, rules: VeeRules) -> list[VeeFinding]: 
 def find_spikes(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
     """Find intervals far above the third largest of their day and above the usual daily peak.
 
-    A day alone has no usual peak: it takes a second day to find a spike.
+    Usual is the third largest peak of the other days, so that two bad days hide no third one and
+    a car that is charged now and then is no news. It takes a second day to find a spike.
     """
     days = subject.days
     if rules.spike_factor is None or not len(days.first_index):
@@ -107,7 +108,7 @@ def find_spikes(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
     for row, day in np.argwhere((peaks > rules.spike_factor * thirds) & (thirds >= 0)).tolist():
         others = np.delete(peaks[row], day)
         others = others[others >= 0]
-        usual = float(np.median(others)) if len(others) else np.inf
+        usual = np.sort(others)[-3:][0] if len(others) else np.inf
         limit = max(rules.spike_factor * thirds[row, day], rules.spike_usual_factor * usual)
         first, count = int(days.first_index[day]), int(days.interval_count[day])
         is_spike = (gain[row, first : first + count] > limit) & (limit > 0)
@@ -121,9 +122,10 @@ def find_spikes(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
 def find_zero_runs(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
     """Find the first long time without energy of a meter that had energy before.
 
-    Intervals in which the supply failed are no part of it: their zeros are true.
+    Intervals in which the supply failed are no part of it: their zeros are true. Fed-in energy is
+    left out, because snow is no fault.
     """
-    if rules.zero_run_hours is None:
+    if rules.zero_run_hours is None or subject.is_feed_in:
         return []
     runs = runs_of((subject.gain == 0) & subject.is_judged & ~subject.is_out)
     most = subject.most_intervals(rules.zero_run_hours)
