@@ -171,3 +171,9 @@ class UsageFile:
 def _total(obis: Obis) -> Obis:
     """Return the code with "all tariffs" said as 0: printed forms leave it out or say it."""
     return obis._replace(e=0, f=255) if obis.e in {0, 255} else obis
+
+
+def usual_length_s(length_s: Int64s) -> int:
+    """Return the most frequent length, the shortest of equally frequent ones; 0: there is none."""
+    lengths, counts = np.unique(length_s, return_counts=True)
+    return int(lengths[counts.argmax()]) if len(lengths) else 0

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from metertwin.core.reading import Register
 from metertwin.exchange.green_button.codes import (
     DELTA_DATA,
@@ -13,7 +11,7 @@ from metertwin.exchange.green_button.codes import (
     UOM_SYMBOLS,
 )
 from metertwin.exchange.green_button.numbers import Checked
-from metertwin.exchange.usage_file import UNITS, IntervalEnergies
+from metertwin.exchange.usage_file import UNITS, IntervalEnergies, usual_length_s
 
 _PRIMARY_ELECTRICITY = 2
 _NOT_SAID = 0
@@ -71,6 +69,5 @@ class ReadingType:
     def register(self, intervals: IntervalEnergies) -> Register:
         """Return the register of supported readings; its period is their most frequent length."""
         obis = REGISTERS[self.uom_code or _NOT_SAID, self.flow_direction_code or FORWARD]
-        lengths, counts = np.unique(intervals.length_s, return_counts=True)
-        period_s = int(lengths[counts.argmax()]) if len(lengths) else self.interval_length_s
+        period_s = usual_length_s(intervals.length_s) or self.interval_length_s
         return Register(obis, UNITS[obis], self.scaler, period_s)
