@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -16,6 +17,7 @@ from metertwin.api.context import ApiSettings
 from metertwin.api.server import serve_api
 from metertwin.bus.connection import Bus, connect
 from metertwin.bus.credentials import Role
+from metertwin.bus.intervals import pack_table
 from metertwin.bus.messages import Request
 from metertwin.bus.requests import Handler, Service, serve
 from metertwin.bus.server import BusServer
@@ -24,6 +26,9 @@ from metertwin.core.clock import ManualClock, to_us
 from metertwin.core.command import CommandOutcome, CommandStatus
 from metertwin.core.errors import ConflictError, DeadlineError, NotFoundError, UnavailableError
 from metertwin.core.ids import CommandId, GroupId, MeterId, SiteId
+from metertwin.core.interval_table import IntervalTable, KnownSpans
+from metertwin.core.obis import Obis
+from metertwin.core.reading import Register
 from metertwin.core.twin import (
     AnswerSource,
     LedgerLine,
@@ -33,7 +38,9 @@ from metertwin.core.twin import (
     TwinSummary,
     UsageNow,
 )
-from metertwin.store.formats import JsonColumns
+from metertwin.core.units import Unit
+from metertwin.store.errors import LimitError
+from metertwin.store.formats import JsonColumns, to_arrow_ipc
 from metertwin.store.series import SeriesLabel
 
 NOW = datetime(2026, 3, 29, 12, 0, tzinfo=UTC)
@@ -74,7 +81,12 @@ class StreetHost:
             "desired": self.desired,
             "ledger": self.ledger,
             "host": self.host,
+            "usage_of_all": self.usage_of_all,
         }
+
+    async def usage_of_all(self, request: Request, token: str, deadline_s: float) -> object:
+        about = {"token": token, "deadline_s": round(deadline_s), "total": Decimal("1.50")}
+        return about | request.arguments
 
     def known(self, token: str) -> MeterId:
         if token not in self.meters:
@@ -99,18 +111,9 @@ class StreetHost:
         wanted = request.arguments
         found = [meter for meter in self.meters if wanted.get("search", "") in meter]
         page = found[wanted["offset"] : wanted["offset"] + wanted["limit"]]
+        values = (4.0, 512.0, 0.0, 230.4, 1_234_567.0)
         items = [
-            TwinSummary(
-                meter,
-                self.group,
-                TwinStatus.IN_STEP,
-                4.0,
-                512.0,
-                0.0,
-                230.4,
-                1_234_567.0,
-                is_connected=True,
-            )
+            TwinSummary(meter, self.group, TwinStatus.IN_STEP, *values, is_connected=True)
             for meter in page
         ]
         return {"total": len(found), "items": items}
@@ -167,8 +170,40 @@ class StreetRecorder:
             "events": self.events,
             "ledger": self.ledger,
             "commands": self.commands,
+            "outputs": self.outputs,
+            "intervals": self.intervals,
             "host": self.host,
         }
+
+    async def outputs(self, request: Request, token: str, _deadline_s: float) -> object:
+        self.asked.append(request)
+        now_us = to_us(NOW)
+        return JsonColumns(
+            {
+                "app": ["tariff", "tariff"],
+                "app_version": ["1.0", "1.0"],
+                "meter": ["m-00001" if token == "_" else token, None],
+                "name": ["bill", "summary"],
+                "at_us": [now_us, 0],
+                "revision": [2, 0],
+                "issued_at_us": [now_us, 1_000_000],
+                "value": ['{"total":"48.17","lines":[1]}', "{}"],
+            }
+        )
+
+    async def intervals(self, request: Request, _token: str, _deadline_s: float) -> bytes:
+        """Two meters, four quarter hours: what is between 00:15 and 00:45 is known as a whole."""
+        self.asked.append(request)
+        if request.arguments["obis"].startswith("1-0:2"):
+            raise LimitError("2 meters are too many; ask for 1 meters.", meters_per_page=1)
+        known = np.array([[True] * 4, [True, False, False, False]])
+        none = np.zeros(known.shape, np.uint8)
+        register = Register(Obis.parse(request.arguments["obis"]), Unit.WATT_HOUR, -1, 900)
+        span = KnownSpans(*(np.array([number]) for number in (1, 1, 2, 77)))
+        gain = np.array([[10, 25, 0, 5], [3, 0, 0, 0]], np.int32)
+        return pack_table(
+            IntervalTable(self.meters[:2], register, 0, gain, known, none + 8, none, span)
+        )
 
     async def range(self, request: Request, token: str, _deadline_s: float) -> bytes:
         self.asked.append(request)
@@ -181,12 +216,7 @@ class StreetRecorder:
             }
         )
         label = SeriesLabel(token, request.arguments["obis"], "V", -1, 0)
-        labelled = label.write_to(table)
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, labelled.schema) as writer:
-            writer.write_table(labelled)
-        octets: bytes = sink.getvalue().to_pybytes()
-        return octets
+        return to_arrow_ipc(label.write_to(table))
 
     async def registers(self, _request: Request, _token: str, _deadline_s: float) -> object:
         return JsonColumns({"obis": ["1-0:32.7.0*255"], "unit": ["V"], "first_us": [0]})

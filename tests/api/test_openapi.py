@@ -12,7 +12,11 @@ OPERATIONS = {
     ("/v1/twins/{meter}/history/{obis}", "get"),
     ("/v1/twins/{meter}/registers", "get"),
     ("/v1/twins/{meter}/events", "get"),
+    ("/v1/twins/{meter}/outputs", "get"),
     ("/v1/twins/{meter}/commands", "post"),
+    ("/v1/groups/{group}/outputs", "get"),
+    ("/v1/groups/{group}/intervals", "get"),
+    ("/v1/groups/{group}/requests/{name}", "post"),
     ("/v1/commands/{command}", "get"),
     ("/v1/ledger", "get"),
     ("/v1/events/stream", "get"),
@@ -42,3 +46,23 @@ async def test_its_examples_are_ours(site: Any) -> None:
     assert {"max_age_s": 30, "deadline_s": 5} in (
         ask["requestBody"]["content"]["application/json"]["schema"]["examples"]
     )
+
+
+async def test_the_answers_about_groups_have_examples(site: Any) -> None:
+    paths = (await site.http.get("/openapi.json")).json()["paths"]
+
+    def example(path: str, method: str) -> Any:
+        content = paths[path][method]["responses"]["200"]["content"]["application/json"]
+        [found] = content["examples"].values()
+        return found["value"]
+
+    assert example("/v1/groups/{group}/outputs", "get")["outputs"][0]["name"] == "bill"
+    assert example("/v1/twins/{meter}/outputs", "get")["outputs"][0]["app"] == "tariff"
+    assert example("/v1/groups/{group}/intervals", "get")["columns"]["value"] == [
+        "120",
+        "251",
+        None,
+    ]
+    assert example("/v1/groups/{group}/requests/{name}", "post")["twins"] == 100
+    names = {each["name"] for each in paths["/v1/groups/{group}/intervals"]["get"]["parameters"]}
+    assert names == {"group", "obis", "start", "end", "period_s", "meter", "format"}

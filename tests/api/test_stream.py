@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from metertwin.api.live import Interest, Listener, LiveHub, chunks
 from metertwin.bus.messages import encode
 from metertwin.core.event import Event, EventSource
-from metertwin.core.ids import MeterId
+from metertwin.core.ids import GroupId, MeterId
+from metertwin.core.output import AppOutput
 
 NOW = datetime(2026, 3, 29, 12, 0, tzinfo=UTC)
 STREAM = "/v1/events/stream"
@@ -55,6 +56,25 @@ async def test_a_client_hears_what_it_asked_for_and_nothing_else(site: Any) -> N
     assert frames[1][0] == "event"
     assert frames[1][1]["name"] == "power_down"
     assert frames[1][1]["captured_at"] == "2026-03-29T12:00:00Z"
+
+
+async def test_what_apps_conclude_is_heard_as_it_comes(site: Any) -> None:
+    async with site.http.stream("GET", STREAM, params={"kind": "output"}) as answer:
+        lines = answer.aiter_lines()
+        assert await anext(lines) == ": still here"
+        bus = site.twin_host.nc
+        await bus.publish("mt.g1.output.m-00002", b"\x00 damaged")
+        for meter, name in ((MeterId("m-00002"), "bill"), (None, "summary")):
+            value = {"total": "1.50"}
+            said = AppOutput("tariff", "1.0", GroupId("g1"), meter, name, NOW, 1, NOW, value)
+            await bus.publish(f"mt.g1.output.{meter or '_'}", encode(said))
+        frames = await next_frames(lines, 2)
+    assert [(kind, said["meter"], said["name"]) for kind, said in frames] == [
+        ("output", "m-00002", "bill"),
+        ("output", None, "summary"),
+    ]
+    assert frames[0][1]["at"] == "2026-03-29T12:00:00Z"
+    assert frames[0][1]["value"] == {"total": "1.50"}
 
 
 async def test_a_client_that_does_not_read_is_told_how_many_it_missed(site: Any) -> None:

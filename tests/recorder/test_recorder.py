@@ -173,9 +173,9 @@ async def test_events_outputs_commands_and_outcomes_are_kept(
         events = await ask_history(api, group, meter, "events", JsonColumns, **span)
         assert (events.columns["name"], events.columns["code"]) == (["register_reset"], [-3])
         for whose, app in ((meter, "tariff"), ("_", None)):
-            outputs = await ask_history(
-                api, group, whose, "outputs", JsonColumns, **span, app=app, name="bill"
-            )
+            asked = Request("outputs", {**span, "app": app, "name": "bill"})
+            where = subject(group, Kind.HISTORY, whose)
+            outputs = await ask(api, where, asked, 10.0, JsonColumns)
             assert outputs.columns["meter"] == [meter]
             assert outputs.columns["value"] == ['{"total":"1.50"}']
         audit = await ask_history(api, group, "_", "commands", JsonColumns)

@@ -20,8 +20,10 @@ from metertwin.api.problems import (
 from metertwin.api.resources.commands import give_command, show_command
 from metertwin.api.resources.events import list_events
 from metertwin.api.resources.history import list_registers, show_history
+from metertwin.api.resources.intervals import show_intervals
 from metertwin.api.resources.ledger import show_ledger
-from metertwin.api.resources.requests import ask_twin
+from metertwin.api.resources.outputs import list_group_outputs, list_outputs
+from metertwin.api.resources.requests import ask_twin, ask_whole_group
 from metertwin.api.resources.site import list_groups, show_health, show_metrics
 from metertwin.api.resources.stream import follow
 from metertwin.api.resources.twins import change_desired, list_twins, show_latest, show_twin
@@ -38,6 +40,10 @@ _HANDLERS: list[ControllerRouterHandler] = [
     show_history,
     list_registers,
     list_events,
+    list_outputs,
+    list_group_outputs,
+    show_intervals,
+    ask_whole_group,
     give_command,
     show_command,
     show_ledger,
@@ -92,6 +98,7 @@ def _openapi() -> OpenAPIConfig:
         tags=[
             Tag(name="twins", description="What meters say and what is wanted of them."),
             Tag(name="history", description="What meters said before."),
+            Tag(name="apps", description="What apps concluded."),
             Tag(name="commands", description="Telling a meter what to do."),
             Tag(name="events", description="What happened, then and now."),
             Tag(name="ledger", description="Proof that nothing was lost."),

@@ -1,4 +1,4 @@
-"""From the bus to the live hub: state changes, events, outcomes."""
+"""From the bus to the live hub: state changes, events, outcomes, what apps conclude."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,11 +11,11 @@ from nats.aio.subscription import Subscription
 from metertwin.api.commands import CommandBook
 from metertwin.api.live import LiveHub
 from metertwin.bus.connection import Bus
-from metertwin.bus.messages import MESSAGE_VERSION, decode_event, decode_outcome
+from metertwin.bus.messages import MESSAGE_VERSION, decode_event, decode_outcome, decode_output
 from metertwin.bus.subjects import Kind, all_groups
 from metertwin.bus.wire import WireError
 
-KINDS = frozenset({Kind.STATE.value, Kind.EVENT.value, Kind.OUTCOME.value})
+KINDS = frozenset({Kind.STATE.value, Kind.EVENT.value, Kind.OUTCOME.value, Kind.OUTPUT.value})
 _log = structlog.get_logger(__name__)
 _Hear = Callable[[str, str, bytes], None]  # group, meter token, message
 _state_decoder = msgspec.msgpack.Decoder(tuple[int, list[dict[str, Any]]])
@@ -36,6 +36,7 @@ class LiveFeed:
             (Kind.STATE, self._hear_state),
             (Kind.EVENT, self._hear_event),
             (Kind.OUTCOME, self._hear_outcome),
+            (Kind.OUTPUT, self._hear_output),
         ):
             subscription = await self._bus.nc.subscribe(all_groups(kind), cb=_guarded(hear))
             self._subscriptions.append(subscription)
@@ -60,6 +61,10 @@ class LiveFeed:
     def _hear_event(self, group: str, meter: str, octets: bytes) -> None:
         if self._hub.wants(Kind.EVENT, group):
             self._hub.publish(Kind.EVENT, group, meter, decode_event(octets))
+
+    def _hear_output(self, group: str, meter: str, octets: bytes) -> None:
+        if self._hub.wants(Kind.OUTPUT, group):
+            self._hub.publish(Kind.OUTPUT, group, meter, decode_output(octets))
 
     def _hear_outcome(self, group: str, meter: str, octets: bytes) -> None:
         outcome = decode_outcome(octets)

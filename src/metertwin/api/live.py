@@ -23,7 +23,7 @@ class Interest:
     """What a client wants to hear; an empty set means everything.
 
     Attributes:
-        kinds: Names of server-sent events: state, event, outcome.
+        kinds: Names of server-sent events: state, event, outcome, output.
         groups: Groups.
         meters: Meters.
     """

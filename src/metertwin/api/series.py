@@ -39,7 +39,7 @@ def render(octets: bytes, form: str) -> bytes:
         return to_csv(table)
     label = SeriesLabel.read_from(table)
     assert label is not None
-    columns = {"value": exact_values(table).to_pylist(), **_readable(table)}
+    columns = {"value": exact_values(table).to_pylist(), **readable(table)}
     # Time first, as in the store's own column order: people read from the left.
     times = {name: columns.pop(name) for name in list(columns) if _is_time(name)}
     return msgspec.json.encode(
@@ -69,17 +69,18 @@ def rows(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(shown, row, strict=True)) for row in zip(*shown.values(), strict=True)]
 
 
-def _readable(table: pa.Table) -> dict[str, list[Any]]:
-    readable: dict[str, list[Any]] = {}
+def readable(table: pa.Table) -> dict[str, list[Any]]:
+    """Return a table's columns as people read them: times in UTC, origins by name."""
+    shown: dict[str, list[Any]] = {}
     for name in table.column_names:
         column = table[name]
         if _in_us(name):
-            readable[name.removesuffix("_us")] = column.cast(pa.timestamp("us", "UTC")).to_pylist()
+            shown[name.removesuffix("_us")] = column.cast(pa.timestamp("us", "UTC")).to_pylist()
         elif name == "origin":
-            readable[name] = [_ORIGINS[origin] for origin in column.to_pylist()]
+            shown[name] = [_ORIGINS[origin] for origin in column.to_pylist()]
         else:
-            readable[name] = column.to_pylist()
-    return readable
+            shown[name] = column.to_pylist()
+    return shown
 
 
 def _in_us(name: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from metertwin.core.batch import Int64s
@@ -99,8 +100,10 @@ def exact_values(table: pa.Table) -> pa.Array:
     label = SeriesLabel.read_from(table)
     assert label is not None
     integers = table["integer"].combine_chunks()
-    if label.scaler in _ARROW_SCALERS and integers.null_count == 0:
-        return _as_decimals(integers.to_numpy(), -label.scaler).cast(pa.string())
+    if label.scaler in _ARROW_SCALERS:
+        known = integers.fill_null(0).to_numpy()
+        texts = _as_decimals(known, -label.scaler).cast(pa.string())
+        return pc.if_else(integers.is_valid(), texts, None) if integers.null_count else texts
     return pa.array(
         [None if n is None else f"{scaled(n, label.scaler):f}" for n in integers.to_pylist()],
         pa.string(),
@@ -109,11 +112,10 @@ def exact_values(table: pa.Table) -> pa.Array:
 
 def iso_times(times_us: pa.ChunkedArray) -> pa.Array:
     """Return microseconds since 1970 as ISO 8601 in UTC; null stays null."""
-    # Whole seconds are written without a fraction, as people write them.
-    return pa.array(
-        [None if us is None else from_us(us).isoformat() for us in times_us.to_pylist()],
-        pa.string(),
-    )
+    # Whole seconds are written without a fraction, as people write them; one text for each time.
+    encoded = times_us.combine_chunks().dictionary_encode()
+    texts = [from_us(us).isoformat() for us in encoded.dictionary.to_pylist()]
+    return pa.array(texts, pa.string()).take(encoded.indices)
 
 
 def _as_decimals(integers: Int64s, digits: int) -> pa.Array:

@@ -14,6 +14,7 @@ class SeriesLabel:
     """What a table of integers is about: value = integer x 10^scaler, in `unit`.
 
     Attributes:
+        meter: Whose; empty for a table of many meters, which has a column `meter`.
         unit: Symbol of the unit; empty for a plain number.
         period_s: Capture period of the load profile, in s; 0 for values read at a moment.
     """

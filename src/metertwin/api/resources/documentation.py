@@ -73,6 +73,38 @@ USAGE_NOW = {
     "energy_import": None,
     "energy_export": None,
 }
+OF_GROUP = {"host": "twin-host", "epoch": 7, "twins": 100}
+OUTPUT = {
+    "app": "tariff",
+    "app_version": "1.0",
+    "meter": "m-00001",
+    "name": "bill",
+    "at": "2026-03-01T00:00:00Z",
+    "revision": 0,
+    "issued_at": "2026-04-01T00:15:00Z",
+    "value": {"currency": "EUR", "total": "48.17"},
+}
+INTERVALS = {
+    "group": "g1",
+    "obis": "1-0:1.8.0*255",
+    "unit": "Wh",
+    "scaler": 0,
+    "period_s": 900,
+    "count": 3,
+    "columns": {
+        "meter": ["m-00001", "m-00001", "m-00001"],
+        "interval_start": [
+            "2026-03-29T12:00:00Z",
+            "2026-03-29T12:15:00Z",
+            "2026-03-29T12:45:00Z",
+        ],
+        "length_s": [900, 1800, 900],
+        "value": ["120", "251", None],
+        "integer": [120, 251, None],
+        "quality": [0, 0, 0],
+        "origin": ["measured", "measured", "measured"],
+    },
+}
 SERIES = {
     "meter": "m-00001",
     "obis": "1-0:32.7.0*255",

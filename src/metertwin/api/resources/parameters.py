@@ -7,6 +7,7 @@ from litestar.params import PathParameter, QueryParameter
 METER_EXAMPLE = "m-00001"
 
 MeterPath = Annotated[str, PathParameter(description="The meter's id, as GET /v1/twins shows it.")]
+GroupPath = Annotated[str, PathParameter(description="The group's id, as GET /v1/groups shows it.")]
 GroupQuery = Annotated[
     str | None, QueryParameter(description="Only this group, as GET /v1/groups shows it.")
 ]

@@ -36,10 +36,10 @@ async def follow(
     group: Annotated[list[str] | None, QueryParameter(description="Only these groups.")] = None,
     meter: Annotated[list[str] | None, QueryParameter(description="Only these meters.")] = None,
     kind: Annotated[
-        list[str] | None, QueryParameter(description="Only these: state, event, outcome.")
+        list[str] | None, QueryParameter(description="Only these: state, event, outcome, output.")
     ] = None,
 ) -> Stream:
-    """Send state changes, events and outcomes as server-sent events, from now on.
+    """Send state changes, events, outcomes and apps' outputs as server-sent events, from now on.
 
     A client that reads too slowly loses the oldest of what waits for it, and is sent an event
     `missed` with `missed_count`; it should then read the twins it shows again.
