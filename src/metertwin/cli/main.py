@@ -27,10 +27,12 @@ COMMANDS = {
     "request": ("request", "Ask a twin, as fresh as you need it."),
     "history": ("history", "Show or export a register's history."),
     "events": ("events", "List events of a meter, or follow those of all."),
+    "outputs": ("outputs", "List what apps concluded about a meter or a group."),
     "watch": ("watch", "Watch twins live."),
     "desired": ("desired", "Say what is wanted of a meter."),
     "command": ("command", "Command a meter, and see both of its answers."),
     "ledger": ("ledger", "Show that every reading arrived, once."),
+    "tariff": ("tariff", "Check, show and import tariffs."),
     "health": ("health", "Show which parts of the site are up."),
 }
 

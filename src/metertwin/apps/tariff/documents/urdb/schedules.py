@@ -32,26 +32,26 @@ def read_row(place: Place, size: int, period_count: int) -> tuple[int, ...]:
     return periods
 
 
-def calendar_of(weekdays: Rows, weekends: Rows, names: Sequence[str]) -> Calendar:
+def calendar_of(weekday_rows: Rows, weekend_rows: Rows, names: Sequence[str]) -> Calendar:
     """Return the calendar of two schedules; months alike, one after the other, are one season.
 
     URDB does not say how holidays are billed: here they are days like others.
 
     Args:
-        weekdays: Position in `names` of each month and hour, Monday to Friday.
-        weekends: The same, Saturday and Sunday.
+        weekday_rows: Position in `names` of each month and hour, Monday to Friday.
+        weekend_rows: The same, Saturday and Sunday.
         names: Of the periods.
     """
     profiles: dict[tuple[int, ...], int] = {}
-    for row in (*weekdays, *weekends):
+    for row in (*weekday_rows, *weekend_rows):
         profiles.setdefault(row, len(profiles))
-    months = list(zip(weekdays, weekends, strict=True))
+    months = list(zip(weekday_rows, weekend_rows, strict=True))
     firsts = [0] + [number for number in range(1, 12) if months[number] != months[number - 1]]
     if len(firsts) > 1 and months[0] == months[11]:
         firsts = firsts[1:]  # the year's last season goes on into the next year
     seasons = []
     for first, after in pairwise([*firsts, firsts[0] + 12]):
-        week = (profiles[weekdays[first]],) * 5 + (profiles[weekends[first]],) * 2
+        week = (profiles[weekday_rows[first]],) * 5 + (profiles[weekend_rows[first]],) * 2
         seasons.append(Season(_months(first, after - 1), MonthDay(first + 1, 1), week, week[6]))
     return Calendar(tuple(names), tuple(map(_switches, profiles)), tuple(seasons))
 
