@@ -18,7 +18,13 @@ from metertwin.core.obis import Obis
 from metertwin.core.reading import Register
 from metertwin.core.twin import TwinStatus
 from metertwin.core.units import Unit
-from metertwin.twins.checkpoint import CheckpointError, encode_checkpoint, restore_checkpoint
+from metertwin.twins.apps.host import AppHost
+from metertwin.twins.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    encode_checkpoint,
+    restore_checkpoint,
+)
 from metertwin.twins.follow import apply_delivered
 from metertwin.twins.group import TwinGroup, UnknownTwinError
 from metertwin.twins.settings import GroupSettings
@@ -32,6 +38,16 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 def group_of(*meters: str) -> TwinGroup:
     ids = tuple(MeterId(meter) for meter in meters)
     return TwinGroup(GroupSettings(id=GroupId("g1"), meters=ids, freshness_s=900.0))
+
+
+def no_apps(group: TwinGroup) -> AppHost:
+    return AppHost(group, ManualClock(NOON))
+
+
+def restore(octets: bytes) -> TwinGroup:
+    group = group_of()
+    restore_checkpoint(group, no_apps(group), Checkpoint(octets, {}))
+    return group
 
 
 def integer_of(group: TwinGroup, meter: str, obis: Obis) -> int:
@@ -161,7 +177,7 @@ def test_a_checkpoint_restores_everything(clock: ManualClock, make_batch: MakeBa
     group.apply([make_batch(("a", 1, [(IMPORT, 5, 0)]), ("b", 4, [(POWER, -3, 2)]))])
     group.stream_sequence = 77
     restored = group_of("b", "c")  # other meters configured since, other rows
-    restore_checkpoint(restored, encode_checkpoint(group))
+    restore_checkpoint(restored, no_apps(restored), encode_checkpoint(group, no_apps(group)))
     assert restored.stream_sequence == 77
     for meter in ("a", "b"):
         before, after = group.row(MeterId(meter)), restored.row(MeterId(meter))
@@ -172,18 +188,31 @@ def test_a_checkpoint_restores_everything(clock: ManualClock, make_batch: MakeBa
 
 
 def test_a_damaged_checkpoint_says_so(clock: ManualClock) -> None:
-    octets = encode_checkpoint(group_of("a"))
+    group = group_of("a")
+    octets = encode_checkpoint(group, no_apps(group)).octets
     with pytest.raises(CheckpointError, match="damaged"):
-        restore_checkpoint(group_of(), octets[:-3])
+        restore(octets[:-3])
     other = msgspec.msgpack.encode([9, *msgspec.msgpack.decode(octets)[1:]])
-    with pytest.raises(WireVersionError, match=r"version 9, this program speaks version 1"):
-        restore_checkpoint(group_of(), other)
+    with pytest.raises(WireVersionError, match=r"version 9, this program speaks version 2"):
+        restore(other)
+
+
+def test_a_checkpoint_of_the_version_without_apps_is_read(
+    clock: ManualClock, make_batch: MakeBatch
+) -> None:
+    group = group_of("a")
+    group.apply([make_batch(("a", 1, [(IMPORT, 5, 0)]))])
+    octets = encode_checkpoint(group, no_apps(group)).octets
+    before_apps = msgspec.msgpack.encode([1, *msgspec.msgpack.decode(octets)[1:-1]])
+    restored = restore(before_apps)
+    assert restored.ledger_lines() == group.ledger_lines()
+    assert TwinView(restored, clock).reported(0) == TwinView(group, clock).reported(0)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_as_a_checkpoint_end_in_a_documented_error(octets: bytes) -> None:
     with pytest.raises((CheckpointError, WireVersionError)):
-        restore_checkpoint(group_of(), octets)
+        restore(octets)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

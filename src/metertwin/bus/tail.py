@@ -101,6 +101,11 @@ class StreamTail:
             last_sequence=self.last_sequence,
         )
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the stream held more when the last message came; True before the first look."""
+        return self._feed is None or self._feed.pending_count > 0
+
     async def close(self) -> None:
         """Stop reading."""
         if self._feed is not None:

@@ -6,7 +6,9 @@ say clearly that it cannot read an old one rather than begin from nothing.
 """
 
 import zlib
+from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,9 +17,25 @@ from numpy.typing import NDArray
 from metertwin.bus.wire import block_of_registers, check_version, registers_from_block
 from metertwin.core.errors import InvalidInputError
 from metertwin.core.ids import MeterId
+from metertwin.core.ledger import Rows
+from metertwin.twins.apps.host import AppHost
+from metertwin.twins.apps.saved import SavedApps, blocks_of, restore_apps, save_apps
 from metertwin.twins.group import TwinGroup
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
+_WITHOUT_APPS_VERSION = 1
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint as it is kept.
+
+    Attributes:
+        octets: All of it but the blocks.
+        blocks: Blocks of the apps' window, by a name that follows from the content.
+    """
+
+    octets: bytes
+    blocks: Mapping[str, bytes]
 
 
 class CheckpointError(InvalidInputError):
@@ -37,13 +55,14 @@ class _Checkpoint(msgspec.Struct, array_like=True, frozen=True):
     ledger: list[bytes]  # compressed received, taken, duplicate
     holes: dict[int, list[tuple[int, int]]]
     disconnects_accepted_at: list[datetime]
+    apps: SavedApps = SavedApps()  # since version 2
 
 
-def encode_checkpoint(group: TwinGroup) -> bytes:
-    """Return the group's state as of its `stream_sequence`."""
+def encode_checkpoint(group: TwinGroup, apps: AppHost) -> Checkpoint:
+    """Return the state of a group and its apps as of its `stream_sequence`."""
     used = len(group.columns)
     ledger = group.ledger
-    return msgspec.msgpack.encode(
+    octets = msgspec.msgpack.encode(
         _Checkpoint(
             version=CHECKPOINT_VERSION,
             stream_sequence=group.stream_sequence,
@@ -55,34 +74,39 @@ def encode_checkpoint(group: TwinGroup) -> bytes:
             ledger=[_packed(c[:used]) for c in (ledger.received, ledger.taken, ledger.duplicate)],
             holes=ledger.holes,
             disconnects_accepted_at=group.disconnects_accepted_at,
+            apps=save_apps(apps),
         )
     )
+    return Checkpoint(octets, blocks_of(apps.window))
 
 
-def restore_checkpoint(group: TwinGroup, octets: bytes) -> None:
-    """Put the state of a checkpoint into an empty group; its own meters join behind.
+def restore_checkpoint(group: TwinGroup, apps: AppHost, saved: Checkpoint) -> None:
+    """Put the state of a checkpoint into an empty group and its apps; its own meters join behind.
 
     Raises:
         WireVersionError: Another version wrote it; the error names both.
         CheckpointError: It is damaged.
     """
+    octets = saved.octets
     try:
-        saved = msgspec.msgpack.decode(octets, type=_Checkpoint)
+        state = msgspec.msgpack.decode(octets, type=_Checkpoint)
     except msgspec.DecodeError as error:
         check_version("checkpoint", octets, CHECKPOINT_VERSION)
         raise CheckpointError(
             f"Checkpoint of group {group.settings.id} ({len(octets)} bytes) is damaged: {error}."
         ) from None
-    check_version("checkpoint", octets, CHECKPOINT_VERSION)
+    if state.version != _WITHOUT_APPS_VERSION:
+        check_version("checkpoint", octets, CHECKPOINT_VERSION)
     try:
-        _restore(group, saved)
+        rows = _restore(group, state)
+        restore_apps(apps, state.apps, saved.blocks, rows)
     except (ValueError, zlib.error) as error:
         raise CheckpointError(
             f"Checkpoint of group {group.settings.id} holds a broken column: {error}."
         ) from None
 
 
-def _restore(group: TwinGroup, saved: _Checkpoint) -> None:
+def _restore(group: TwinGroup, saved: _Checkpoint) -> Rows:
     rows = group.enrol([MeterId(meter) for meter in saved.meters])
     columns = group.columns.add_registers(registers_from_block(saved.register_block))
     for plane, packed in zip(group.columns.planes(), saved.planes, strict=True):
@@ -101,6 +125,7 @@ def _restore(group: TwinGroup, saved: _Checkpoint) -> None:
     group.gateway_epoch = saved.gateway_epoch
     group.stale_count = saved.stale_count
     group.disconnects_accepted_at = saved.disconnects_accepted_at
+    return rows
 
 
 def _packed(values: NDArray[np.generic]) -> bytes:

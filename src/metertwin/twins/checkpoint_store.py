@@ -4,10 +4,16 @@ A group's state may exceed what one message carries, so it is cut into parts in 
 and a head that names the folder is written last, with compare-and-set. A crash in between leaves
 the head on the other folder, whole. A host that was superseded fails at the head, because the new
 owner wrote it when it took over.
+
+What does not change from one checkpoint to the next, a past day of the apps' window, stands beside
+the parts in a place of its own and is written once. A block that changed takes a place that the
+head in force does not name, so there are never more places than two checkpoints need.
 """
 
+import itertools
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
@@ -18,7 +24,7 @@ from metertwin.bus.connection import Bus
 from metertwin.bus.ownership import SupersededError
 from metertwin.bus.subjects import CHECKPOINT_BUCKET
 from metertwin.core.ids import GroupId
-from metertwin.twins.checkpoint import CheckpointError
+from metertwin.twins.checkpoint import Checkpoint, CheckpointError
 
 _PART_BYTES = 512 * 1024
 
@@ -28,6 +34,7 @@ class _Head(msgspec.Struct, frozen=True):
     folder: str  # key prefix of the parts
     parts: int
     checksum: int
+    blocks: dict[str, str] = {}  # place of each block, by the block's name
 
 
 @dataclass(slots=True)
@@ -45,13 +52,14 @@ class CheckpointStore:
     epoch: int
     _revision: int = 0
     _folder: str = ""
+    _blocks: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     async def open(cls, bus: Bus, group: GroupId, epoch: int) -> "CheckpointStore":
         """Return the store of a group's checkpoints."""
         return cls(await bus.js.key_value(CHECKPOINT_BUCKET), group, epoch)
 
-    async def load(self) -> bytes | None:
+    async def load(self) -> Checkpoint | None:
         """Return the newest checkpoint and shut out earlier owners; None when there is none.
 
         Raises:
@@ -62,7 +70,7 @@ class CheckpointStore:
         with bucket_at_hand(f"reading the checkpoint of group {self.group}"):
             return await self._load()
 
-    async def _load(self) -> bytes | None:
+    async def _load(self) -> Checkpoint | None:
         try:
             entry = await self.bucket.get(self._head_key)
         except KeyNotFoundError:
@@ -71,18 +79,21 @@ class CheckpointStore:
         if head.epoch > self.epoch:
             raise self._superseded(head.epoch)
         self._revision, self._folder = entry.revision or 0, head.folder
-        octets = b"".join([await self._part(head.folder, number) for number in range(head.parts)])
+        self._blocks = head.blocks
+        parts = [f"{head.folder}.{number}" for number in range(head.parts)]
+        octets = b"".join([await self._read(part) for part in parts])
         if zlib.crc32(octets) != head.checksum:
             raise CheckpointError(
                 f"Checkpoint of group {self.group} has {len(octets)} bytes whose checksum is "
                 f"{zlib.crc32(octets)}, its head says {head.checksum}.",
                 group=self.group,
             )
-        await self._write_head(head.folder, head.parts, head.checksum)
+        blocks = {name: await self._read(self._key(at)) for name, at in head.blocks.items()}
+        await self._write_head(msgspec.structs.replace(head, epoch=self.epoch))
         await self._sweep()
-        return octets
+        return Checkpoint(octets, blocks)
 
-    async def save(self, octets: bytes) -> None:
+    async def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint.
 
         Raises:
@@ -90,29 +101,44 @@ class CheckpointStore:
             UnavailableError: The bus does not answer.
         """
         with bucket_at_hand(f"saving the checkpoint of group {self.group}"):
-            await self._save(octets)
+            await self._save(checkpoint)
 
-    async def _save(self, octets: bytes) -> None:
+    async def _save(self, checkpoint: Checkpoint) -> None:
         # The epoch in the folder's name keeps a superseded host off the new owner's parts.
         turn = "1" if self._folder.endswith(".0") else "0"
         folder = f"twins.{self.group}.{self.epoch}.{turn}"
+        octets = checkpoint.octets
         parts = [
             octets[start : start + _PART_BYTES] for start in range(0, len(octets), _PART_BYTES)
         ]
         for number, part in enumerate(parts):
             await self.bucket.put(f"{folder}.{number}", part)
-        await self._write_head(folder, len(parts), zlib.crc32(octets))
-        self._folder = folder
+        places = await self._place(checkpoint.blocks)
+        await self._write_head(_Head(self.epoch, folder, len(parts), zlib.crc32(octets), places))
+        self._folder, self._blocks = folder, places
 
-    async def _part(self, folder: str, number: int) -> bytes:
+    async def _place(self, blocks: Mapping[str, bytes]) -> dict[str, str]:
+        """Write the blocks that are new where no head in force looks; return where all are."""
+        taken = {*self._blocks.values()}
+        # As with the parts, the epoch keeps a superseded host off the new owner's blocks.
+        numbered = (f"{self.epoch}.block.{number}" for number in itertools.count())
+        free = (place for place in numbered if place not in taken)
+        places: dict[str, str] = {}
+        for name, octets in blocks.items():
+            places[name] = self._blocks.get(name) or next(free)
+            if name not in self._blocks:
+                await self.bucket.put(self._key(places[name]), octets)
+        return places
+
+    async def _read(self, key: str) -> bytes:
         try:
-            entry = await self.bucket.get(f"{folder}.{number}")
+            entry = await self.bucket.get(key)
         except KeyNotFoundError:
-            return b""  # the checksum will tell
+            return b""  # the checksum, or what reads the block, will tell
         return entry.value or b""
 
-    async def _write_head(self, folder: str, parts: int, checksum: int) -> None:
-        value = msgspec.json.encode(_Head(self.epoch, folder, parts, checksum))
+    async def _write_head(self, head: _Head) -> None:
+        value = msgspec.json.encode(head)
         try:
             if self._revision:
                 self._revision = await self.bucket.update(self._head_key, value, self._revision)
@@ -126,9 +152,10 @@ class CheckpointStore:
             self._revision = entry.revision or 0
 
     async def _sweep(self) -> None:
-        """Delete parts that a crash between parts and head left behind."""
+        """Delete parts and blocks that a crash before the head left behind."""
+        kept = {self._head_key, *map(self._key, self._blocks.values())}
         for key in await keys_under(self.bucket, f"twins.{self.group}."):
-            if key != self._head_key and not key.startswith(f"{self._folder}."):
+            if key not in kept and not key.startswith(f"{self._folder}."):
                 await self.bucket.purge(key)
 
     def _superseded(self, by_epoch: int | None) -> SupersededError:
@@ -142,3 +169,6 @@ class CheckpointStore:
     @property
     def _head_key(self) -> str:
         return f"twins.{self.group}.head"
+
+    def _key(self, place: str) -> str:
+        return f"twins.{self.group}.{place}"

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
+from metertwin.apps.tariff.calendar import CalendarError
+from metertwin.apps.tariff.calendar_text import CalendarOrder
 from metertwin.core.clock import Clock
 from metertwin.core.command import Command, CommandKind, CommandOutcome, CommandStatus
 from metertwin.core.errors import ConflictError, InvalidInputError, RefusedError
@@ -133,6 +135,9 @@ class CommandDesk:
 
 def check_arguments(command: Command) -> None:
     """Raise CommandError unless the command has just the arguments of its kind."""
+    if command.kind is CommandKind.WRITE_CALENDAR:
+        _check_calendar(command)
+        return
     expected = {"limit_w"} if command.kind is CommandKind.SET_LIMIT else set()
     if set(command.arguments) != expected:
         wanted = ", ".join(sorted(expected)) or "no arguments"
@@ -142,11 +147,20 @@ def check_arguments(command: Command) -> None:
             kind=command.kind,
         )
     limit_w = command.arguments.get("limit_w", 0)
-    if not 0 <= limit_w <= LIMIT_MAX_W:
+    if not isinstance(limit_w, int) or not 0 <= limit_w <= LIMIT_MAX_W:
         raise CommandError(
             f"Limit of {limit_w} W for meter {command.meter} is outside 0 to {LIMIT_MAX_W} W.",
             limit_w=limit_w,
         )
+
+
+def _check_calendar(command: Command) -> None:
+    try:
+        CalendarOrder.of(command.arguments)
+    except CalendarError as error:
+        raise CommandError(
+            f"Command {command.kind} to meter {command.meter}: {error}", kind=command.kind
+        ) from error
 
 
 def _same_answer(command: Command, first: Command, outcome: CommandOutcome) -> CommandOutcome:

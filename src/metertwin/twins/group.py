@@ -8,6 +8,7 @@ from metertwin.core.errors import NotFoundError
 from metertwin.core.ids import MeterId
 from metertwin.core.ledger import Ledger, Rows
 from metertwin.core.twin import LedgerLine
+from metertwin.twins.apps.window import IntervalWindow
 from metertwin.twins.columns import FallenRegisters, TwinColumns
 from metertwin.twins.settings import GroupSettings
 
@@ -29,6 +30,7 @@ class TwinGroup:
         gateway_epoch: Highest gateway epoch heard; readings of a lower one are refused.
         stale_count: Readings refused because a gateway of an earlier epoch sent them.
         disconnects_accepted_at: Disconnects the interlock let pass within the last hour.
+        window: Recent captures for the group's apps; None where no app wants any.
     """
 
     def __init__(self, settings: GroupSettings) -> None:
@@ -39,6 +41,7 @@ class TwinGroup:
         self.gateway_epoch = 0
         self.stale_count = 0
         self.disconnects_accepted_at: list[datetime] = []
+        self.window: IntervalWindow | None = None
         self._changed_rows: set[int] = set()
         self.enrol(settings.meters)
 
@@ -67,6 +70,9 @@ class TwinGroup:
         for _, rows in with_rows:
             self._changed_rows.update(rows.tolist())
         kept = self.ledger.admit_batches(with_rows)
+        if self.window is not None:
+            for (batch, rows), flags in zip(with_rows, kept, strict=True):
+                self.window.take(batch, rows, flags)
         fallen = [
             self.columns.apply(batch, rows, flags)
             for (batch, rows), flags in zip(with_rows, kept, strict=True)

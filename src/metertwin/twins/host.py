@@ -27,6 +27,7 @@ from metertwin.twins.settings import TwinHostSettings
 _FETCH_COUNT = 5_000
 _FETCH_TIMEOUT_S = 1.0
 _HOUSEKEEPING_S = 0.25
+_LONGEST_FILL_PAUSE_S = 60.0
 _STATE_VERSION = 1
 _STATE_TWINS_COUNT = 10_000  # in one message: about 2 MB
 
@@ -44,6 +45,7 @@ class TwinHost:
     hosted: dict[GroupId, HostedGroup] = field(default_factory=dict)
     applied_count: int = 0
     refused_count: int = 0
+    _is_in_step: bool = False  # nothing more waits in the stream
     _services: dict[GroupId, Service] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -58,6 +60,7 @@ class TwinHost:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._follow(tail))
                     tasks.create_task(self._keep_house())
+                    tasks.create_task(self._fill_windows())
                     await self._serve()
                     end_if_told()
             finally:
@@ -73,11 +76,12 @@ class TwinHost:
 
     async def _serve(self) -> None:
         for group, hosted in self.hosted.items():
+            own = TwinRequests(hosted).handlers()
             self._services[group] = await serve(
                 self.bus,
                 of_group(group, Kind.REQUEST),
                 queue=f"twins-{group}",
-                handlers=TwinRequests(hosted).handlers(),
+                handlers={**own, **hosted.app_requests().handlers(own)},
             )
             await self.bus.nc.subscribe(of_group(group, Kind.OUTCOME), cb=self._on_outcome)
 
@@ -87,9 +91,13 @@ class TwinHost:
             if delivered:
                 groups = {group: hosted.group for group, hosted in self.hosted.items()}
                 await self._after(apply_delivered(groups, delivered))
+            self._is_in_step = not tail.has_more
 
     async def _after(self, applied: Applied) -> None:
         for group in applied.groups:
+            # Before anything is waited for: a checkpoint holds both the readings and what of them
+            # followed, or neither.
+            self.hosted[group].apps.on_applied()
             self.hosted[group].reader.wake()
         for refused in applied.refused:
             self.refused_count += 1
@@ -97,13 +105,20 @@ class TwinHost:
                 "reading_refused", subject=refused.delivered.subject, reason=str(refused.error)
             )
         for fall in applied.falls:
+            if fall.group not in self.hosted:
+                continue
             await self.hosted[fall.group].announce_falls(fall.registers)
+        for group in applied.groups:
+            if group in self.hosted:
+                await self.hosted[group].carry_out()
 
     async def _keep_house(self) -> None:
         """Checkpoints, live state and desired state, each at its own pace."""
         checkpoint_due_s = state_due_s = 0.0
         while self.hosted and not is_ending():
             now_s = self.clock.monotonic_s()
+            if self._is_in_step:
+                await self._wake_apps()
             if now_s >= state_due_s:
                 state_due_s = now_s + self.settings.state_every_s
                 await self._say_state()
@@ -111,6 +126,32 @@ class TwinHost:
                 checkpoint_due_s = now_s + self.settings.checkpoint_every_s
                 await self._save_changed()
             await asyncio.sleep(_HOUSEKEEPING_S)
+
+    async def _wake_apps(self) -> None:
+        for hosted in list(self.hosted.values()):
+            hosted.apps.on_time()
+            await hosted.carry_out()
+
+    async def _fill_windows(self) -> None:
+        """Fill the windows of apps that came later than their group, when the recorder can."""
+        pause_s, due_s = _HOUSEKEEPING_S, 0.0
+        while not is_ending():
+            needing = [hosted for hosted in self.hosted.values() if hosted.backfill.is_needed]
+            if not needing:
+                return
+            if self.clock.monotonic_s() >= due_s:
+                for hosted in needing:
+                    await self._fill_window(hosted)
+                pause_s = min(2 * pause_s, _LONGEST_FILL_PAUSE_S)
+                due_s = self.clock.monotonic_s() + pause_s
+            await asyncio.sleep(_HOUSEKEEPING_S)
+
+    async def _fill_window(self, hosted: HostedGroup) -> None:
+        try:
+            await hosted.backfill.run()
+            await hosted.carry_out()
+        except MeterTwinError as error:
+            log.warning("window_waits", group=hosted.group.settings.id, reason=str(error))
 
     async def _say_state(self) -> None:
         """Tell who listens which twins changed, and command what differs from desired."""
@@ -136,7 +177,7 @@ class TwinHost:
 
     async def _save_changed(self) -> None:
         for group, hosted in list(self.hosted.items()):
-            if hosted.group.stream_sequence == hosted.saved_sequence:
+            if hosted.is_saved:
                 continue
             try:
                 await hosted.save()

@@ -7,15 +7,22 @@ from typing import Any
 import structlog
 
 from metertwin import __version__
+from metertwin.bus.buckets import bucket_at_hand
 from metertwin.bus.connection import Bus
-from metertwin.bus.ownership import claim, twins_key
+from metertwin.bus.ownership import SupersededError, claim, twins_key
 from metertwin.bus.publish import Publisher
-from metertwin.core.clock import Clock, from_us
+from metertwin.bus.subjects import READING_STREAM
+from metertwin.core.clock import Clock, from_us, to_us
 from metertwin.core.command import Command, CommandOutcome
 from metertwin.core.event import Event, EventSource
 from metertwin.core.ids import MeterId
 from metertwin.core.twin import TwinDocument
 from metertwin.twins.answers import Answers
+from metertwin.twins.apps.backfill import Backfill
+from metertwin.twins.apps.carry_out import CarryOut
+from metertwin.twins.apps.history import Past
+from metertwin.twins.apps.host import AppHost
+from metertwin.twins.apps.requests import AppRequests
 from metertwin.twins.checkpoint import encode_checkpoint, restore_checkpoint
 from metertwin.twins.checkpoint_store import CheckpointStore
 from metertwin.twins.columns import FallenRegisters
@@ -56,6 +63,9 @@ class HostedGroup:
     answers: Answers
     profiles: Profiles
     reconciler: Reconciler
+    apps: AppHost
+    backfill: Backfill
+    _carrier: CarryOut
     saved_sequence: int = 0
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -73,15 +83,20 @@ class HostedGroup:
         epoch = await claim(bus, twins_key(settings.id), host)
         checkpoints = await CheckpointStore.open(bus, settings.id, epoch)
         group = TwinGroup(settings)
+        apps = AppHost(group, clock)
         saved = await checkpoints.load()
         if saved is not None:
-            restore_checkpoint(group, saved)
+            restore_checkpoint(group, apps, saved)
+        await _begin_window(bus, group, apps, clock)
         outbox = BusOutbox(publisher, settings.id)
         interlock = DisconnectInterlock(settings, group.disconnects_accepted_at)
         reader = GatewayReader(bus, group)
 
         async def keep_count() -> None:
             await hosted.save()
+
+        async def accept(command: Command) -> CommandOutcome:
+            return await hosted.accept(command)
 
         hosted = cls(
             host=host,
@@ -97,6 +112,9 @@ class HostedGroup:
             answers=Answers(group, reader, clock),
             profiles=Profiles(bus, group, reader, clock),
             reconciler=Reconciler(settings.id),
+            apps=apps,
+            backfill=Backfill(bus, group, apps, clock, _received(group)),
+            _carrier=CarryOut(apps, outbox, accept, clock),
             saved_sequence=group.stream_sequence,
         )
         log.info("group_taken", group=settings.id, epoch=epoch, sequence=group.stream_sequence)
@@ -170,8 +188,34 @@ class HostedGroup:
         """
         async with self._saving:
             sequence = self.group.stream_sequence
-            await self.checkpoints.save(encode_checkpoint(self.group))
+            self.apps.has_news = False
+            try:
+                await self.checkpoints.save(encode_checkpoint(self.group, self.apps))
+            except SupersededError:
+                self.apps.close()
+                raise
+            except BaseException:
+                self.apps.has_news = True
+                raise
             self.saved_sequence = sequence
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the last checkpoint has everything."""
+        return self.group.stream_sequence == self.saved_sequence and not self.apps.has_news
+
+    async def carry_out(self) -> None:
+        """Carry out what the group's apps concluded."""
+        await self._carrier.carry_out()
+
+    def app_requests(self) -> AppRequests:
+        """Return what answers the requests of the group's apps."""
+        past = Past(self.bus, self.group, self.apps.window, self.clock)
+        return AppRequests(self.group, self.apps, past, self._settle)
+
+    async def _settle(self) -> None:
+        await self.save()
+        await self.carry_out()
 
     def facts(self) -> dict[str, object]:
         """Return how the group stands and what it costs."""
@@ -188,4 +232,20 @@ class HostedGroup:
             "saved_sequence": self.saved_sequence,
             "stale": self.group.stale_count,
             "bytes_per_twin": columns.size_bytes / max(twins, 1),
+            **self.apps.facts(),
         }
+
+
+def _received(group: TwinGroup) -> dict[MeterId, int]:
+    counts = group.ledger.received[: len(group.columns)].tolist()
+    return dict(zip(group.columns.meters, counts, strict=True))
+
+
+async def _begin_window(bus: Bus, group: TwinGroup, apps: AppHost, clock: Clock) -> None:
+    """Say from when on a window that is not out of a checkpoint has everything."""
+    if group.stream_sequence == 0:
+        with bucket_at_hand(f"asking where stream {READING_STREAM} begins"):
+            stream = (await bus.js.stream_info(READING_STREAM)).state
+        if stream.first_seq <= 1:
+            return  # all there ever was comes by the stream
+    apps.window.begin(to_us(clock.now()))

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from metertwin.bus.messages import encode
 from metertwin.bus.publish import Publisher
-from metertwin.bus.subjects import Kind, subject
+from metertwin.bus.subjects import WHOLE_GROUP, Kind, subject
 from metertwin.core.clock import to_us
 from metertwin.core.command import Command, CommandOutcome, CommandStatus
 from metertwin.core.event import Event
 from metertwin.core.ids import GroupId
+from metertwin.core.output import AppOutput
+from metertwin.twins.apps.effects import output_identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +34,12 @@ class BusOutbox:
         to = subject(self.group, Kind.EVENT, event.meter)
         identity = f"{event.meter}:{event.source}:{to_us(event.captured_at)}:{event.code}"
         await self.publisher.publish(to, encode(event), identity)
+
+    async def send_output(self, output: AppOutput) -> None:
+        """Publish what an app concluded."""
+        to = subject(self.group, Kind.OUTPUT, output.meter or WHOLE_GROUP)
+        await self.publisher.publish(to, encode(output), output_identity(output))
+
+    async def flush(self) -> None:
+        """Return when all that was published is stored."""
+        await self.publisher.flush()

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from metertwin.bus.messages import Request
 from metertwin.bus.requests import Handler
-from metertwin.bus.subjects import WHOLE_GROUP
-from metertwin.core.command import Command, CommandKind, CommandOutcome
-from metertwin.core.errors import InvalidInputError
-from metertwin.core.ids import MeterId, command_id, meter_id
+from metertwin.core.command import Arguments, Command, CommandKind, CommandOutcome
+from metertwin.core.ids import command_id
 from metertwin.core.obis import Obis
 from metertwin.core.twin import (
     LedgerLine,
@@ -21,22 +19,15 @@ from metertwin.core.twin import (
     TwinStatus,
     UsageNow,
 )
+from metertwin.twins.arguments import ArgumentsError, arguments_of, check_whole_group, meter_of
 from metertwin.twins.desired import Value
 from metertwin.twins.hosted import HostedGroup
 from metertwin.twins.profiles import ProfileRange
-
-Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 _LIST_LIMIT = 1000
 _SEARCH_LENGTH = 64
 _COMMAND_LIFE_S = 60.0
 _COMMAND_LIFE_MAX_S = 7 * 86_400.0
-
-
-class ArgumentsError(InvalidInputError):
-    """A request's arguments are not what it takes."""
-
-    code = "input.arguments"
 
 
 class _RegisterArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +49,7 @@ class _CommandArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     id: str
     kind: CommandKind
     issued_by: str
-    arguments: dict[str, int] = {}
+    arguments: Arguments = {}
     expires_in_s: float = _COMMAND_LIFE_S
 
 
@@ -95,12 +86,12 @@ class TwinRequests:
     async def twin(self, request: Request, token: str, _deadline_s: float) -> TwinDocument:
         """Answer with everything the twin says of itself."""
         arguments_of(request, _NoArguments)
-        return self._hosted.document(_meter(request, token))
+        return self._hosted.document(meter_of(request, token))
 
     async def usage_now(self, request: Request, token: str, deadline_s: float) -> UsageNow:
         """Answer with power and energy in both directions."""
         arguments_of(request, _NoArguments)
-        meter = _meter(request, token)
+        meter = meter_of(request, token)
         return await self._hosted.answers.usage_now(meter, _max_age_s(request), deadline_s)
 
     async def read_register(
@@ -108,7 +99,7 @@ class TwinRequests:
     ) -> RegisterAnswer:
         """Answer with the newest value of one register."""
         obis = Obis.parse(arguments_of(request, _RegisterArguments).obis)
-        meter = _meter(request, token)
+        meter = meter_of(request, token)
         return await self._hosted.answers.register(meter, obis, _max_age_s(request), deadline_s)
 
     async def load_profile(self, request: Request, token: str, deadline_s: float) -> LoadProfile:
@@ -117,7 +108,7 @@ class TwinRequests:
         obis = None if asked.obis is None else Obis.parse(asked.obis)
         wanted = ProfileRange(asked.start, asked.end, obis)
         return await self._hosted.profiles.load_profile(
-            _meter(request, token), wanted, _max_age_s(request), deadline_s
+            meter_of(request, token), wanted, _max_age_s(request), deadline_s
         )
 
     async def command(self, request: Request, token: str, _deadline_s: float) -> CommandOutcome:
@@ -133,7 +124,7 @@ class TwinRequests:
         return await self._hosted.accept(
             Command(
                 id=command_id(wanted.id),
-                meter=_meter(request, token),
+                meter=meter_of(request, token),
                 group=self._hosted.group.settings.id,
                 kind=wanted.kind,
                 issued_by=wanted.issued_by[:_SEARCH_LENGTH],
@@ -148,12 +139,12 @@ class TwinRequests:
     ) -> dict[str, int | dict[str, Value]]:
         """Change what is wanted of the meter."""
         changes = arguments_of(request, _DesiredArguments).changes
-        state = await self._hosted.want(_meter(request, token), changes)
+        state = await self._hosted.want(meter_of(request, token), changes)
         return {"version": state.version, "desired": state.values}
 
     async def twins(self, request: Request, token: str, _deadline_s: float) -> dict[str, object]:
         """Answer with a page of the group's twins."""
-        _whole_group(request, token)
+        check_whole_group(request, token)
         wanted = arguments_of(request, _ListArguments)
         if not (wanted.offset >= 0 and 1 <= wanted.limit <= _LIST_LIMIT):
             raise ArgumentsError(
@@ -168,44 +159,15 @@ class TwinRequests:
 
     async def ledger(self, request: Request, token: str, _deadline_s: float) -> list[LedgerLine]:
         """Answer with the ledger of the group's twins."""
-        _whole_group(request, token)
+        check_whole_group(request, token)
         arguments_of(request, _NoArguments)
         return self._hosted.group.ledger_lines()
 
     async def host(self, request: Request, token: str, _deadline_s: float) -> dict[str, object]:
         """Answer with how the group stands and what it costs."""
-        _whole_group(request, token)
+        check_whole_group(request, token)
         arguments_of(request, _NoArguments)
         return self._hosted.facts()
-
-
-def arguments_of(request: Request, shape: type[Shape]) -> Shape:
-    """Return a request's arguments as the shape it takes; raises ArgumentsError otherwise."""
-    try:
-        return msgspec.convert(request.arguments, shape)
-    except msgspec.ValidationError as error:
-        raise ArgumentsError(
-            f"Arguments of {request.name} do not fit: {error}. It takes "
-            f"{', '.join(shape.__struct_fields__) or 'none'}.",
-            name=request.name,
-        ) from None
-
-
-def _meter(request: Request, token: str) -> MeterId:
-    if token == WHOLE_GROUP:
-        raise ArgumentsError(
-            f"{request.name} is asked of one meter; put its id into the subject.", name=request.name
-        )
-    return meter_id(token)
-
-
-def _whole_group(request: Request, token: str) -> None:
-    if token != WHOLE_GROUP:
-        raise ArgumentsError(
-            f"{request.name} is asked of the whole group; put {WHOLE_GROUP} into the subject, "
-            f"not {token}.",
-            name=request.name,
-        )
 
 
 def _max_age_s(request: Request) -> float | None:

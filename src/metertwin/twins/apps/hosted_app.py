@@ -1,0 +1,207 @@
+"""One app of one group under a host: how it stands, what it did, and the state kept of it.
+
+An app that breaks is not called again until the host starts anew: its memory may be half changed.
+What is kept of it is the state of the last checkpoint before, so nothing of it is lost.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+import structlog
+
+from metertwin.apps.app import (
+    App,
+    AppInfo,
+    AppSettings,
+    AppStateError,
+    GrantError,
+)
+from metertwin.apps.catalogue import find_factory, info_of_factory, make_app
+from metertwin.core.errors import MeterTwinError, UnavailableError
+from metertwin.core.ids import GroupId
+from metertwin.twins.settings import AppGrant
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+
+
+class AppStanding(StrEnum):
+    """Whether an app is at work."""
+
+    RUNNING = "running"
+    REFUSED = "refused"  # was not started: settings, version, grants, request names
+    FAILED = "failed"  # broke, or could not read its state; its log says why
+
+
+class AppDownError(UnavailableError):
+    """The app that would answer is not at work."""
+
+    code = "unavailable.app"
+
+
+@dataclass(slots=True)
+class AppTally:
+    """What an app did since the host started."""
+
+    call_count: int = 0
+    request_count: int = 0
+    output_count: int = 0
+    finding_count: int = 0
+    proposal_count: int = 0
+    refused_count: int = 0  # proposals that were not granted, or that no meter can be given
+    error_count: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class HostedApp:
+    """An app that a site wants for a group.
+
+    Attributes:
+        info: What the app says of itself; None where it could not be found.
+        reason: Why it is not at work.
+        kept: State of the last checkpoint and the version that wrote it, None before the first.
+        is_behind: Whether it has yet to be shown all that the window holds.
+    """
+
+    group: GroupId
+    grant: AppGrant
+    info: AppInfo | None = None
+    standing: AppStanding = AppStanding.RUNNING
+    reason: str = ""
+    kept: tuple[str, bytes] | None = None
+    is_behind: bool = True
+    tally: AppTally = field(default_factory=AppTally)
+    _app: App | None = None
+
+    @classmethod
+    def start(cls, group: GroupId, grant: AppGrant) -> "HostedApp":
+        """Make an app; one that cannot be made stands there with its reason."""
+        hosted = cls(group, grant)
+        try:
+            hosted.info = info_of_factory(find_factory(grant.name))
+            settings = AppSettings(group, grant.config, grant.seed)
+            app = make_app(grant.name, grant.version, settings)
+            hosted.info = app.info
+            _check_grants(app.info, grant)
+            hosted._app = app
+        except MeterTwinError as error:
+            hosted.refuse(str(error))
+        except Exception as error:  # whatever an app's maker raises concerns that app only
+            log.exception("app_not_made", group=group, app=grant.name)
+            hosted.refuse(f"App {grant.name} cannot be made: {_said(error)}")
+        return hosted
+
+    @property
+    def name(self) -> str:
+        """Its name in the site's file."""
+        return self.grant.name
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is at work."""
+        return self.standing is AppStanding.RUNNING
+
+    def at_work(self) -> App:
+        """Return the app; raises AppDownError with the reason where it is not at work."""
+        if self._app is None or not self.is_running:
+            raise AppDownError(
+                f"App {self.name} is not at work for group {self.group}: {self.reason}",
+                app=self.name,
+                group=self.group,
+            )
+        return self._app
+
+    def refuse(self, reason: str) -> None:
+        """Leave it out, and say why."""
+        self._stop(AppStanding.REFUSED, reason)
+
+    @contextmanager
+    def guarded(self, doing: str) -> Iterator[None]:
+        """Run what may change the app: if it breaks, it is stopped and the group goes on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a fault of the app, whatever it is
+            self.fail(doing, error)
+
+    def fail(self, doing: str, error: Exception) -> None:
+        """Stop the app: it broke while it may have been changing itself."""
+        self.note_error(doing, error)
+        self._stop(AppStanding.FAILED, f"It broke in {doing}: {_said(error)}")
+
+    def note_error(self, doing: str, error: Exception) -> None:
+        """Count and log a fault."""
+        self.tally.error_count += 1
+        log.error("app_failed", group=self.group, app=self.name, doing=doing, exc_info=error)
+
+    def restore(self, version: str, octets: bytes) -> None:
+        """Give the app a state back; where it cannot read it, it stops and the state is kept."""
+        self.kept = (version, octets)
+        if self._app is None or not self.is_running:
+            return
+        try:
+            self._app.restore(octets)
+            self.is_behind = False
+        except AppStateError as error:
+            self._stop(
+                AppStanding.FAILED,
+                f"{error} The state of version {version} ({len(octets)} bytes) is kept; install "
+                "that version again, or take the app out of the group to give the state up.",
+            )
+        except Exception as error:  # noqa: BLE001 - a state that makes it stumble is as unreadable
+            self.fail("restore", error)
+
+    def state(self) -> tuple[str, bytes] | None:
+        """Return the version and state for a checkpoint: the newest, or what was kept."""
+        if self._app is not None and self.is_running:
+            with self.guarded("save"):
+                self.kept = (self._app.info.version, self._app.save())
+        return self.kept
+
+    def facts(self) -> dict[str, object]:
+        """Return how it stands."""
+        info = self.info
+        return {
+            "name": self.name,
+            "version": "" if info is None else info.version,
+            "standing": self.standing.value,
+            "reason": self.reason,
+            "grants": sorted(self.grant.grants),
+            "requests": {} if info is None else _requests(info),
+            "state_bytes": 0 if self.kept is None else len(self.kept[1]),
+            "tally": self.tally,
+        }
+
+    def _stop(self, standing: AppStanding, reason: str) -> None:
+        self.standing, self.reason = standing, reason
+        log.error("app_stopped", group=self.group, app=self.name, standing=standing, reason=reason)
+
+
+def _check_grants(info: AppInfo, grant: AppGrant) -> None:
+    missing = sorted(info.grants - set(grant.grants))
+    if missing:
+        raise GrantError(
+            f"App {info.name} needs to command {', '.join(missing)}, the site grants it "
+            f"{', '.join(sorted(grant.grants)) or 'nothing'}. Add what is missing to the app's "
+            "`grants` in the site's file, or leave the app out.",
+            app=info.name,
+            missing=missing,
+        )
+
+
+def _requests(info: AppInfo) -> dict[str, dict[str, object]]:
+    return {
+        name: {
+            "summary": kind.summary,
+            "effect": kind.effect.value,
+            "is_of_group": kind.is_of_group,
+        }
+        for name, kind in info.requests.items()
+    }
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
