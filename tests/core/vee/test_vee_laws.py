@@ -6,10 +6,12 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metertwin.core.clock import from_us
+from metertwin.core.ids import MeterId
 from metertwin.core.interval_table import IntervalTable, KnownSpans
 from metertwin.core.reading import Origin
 from metertwin.core.vee import (
@@ -172,3 +174,66 @@ def test_again_changes_nothing_and_what_a_register_knows_is_kept(
 def spans_of(spans: KnownSpans) -> list[tuple[int, int, int, int]]:
     columns = (spans.row, spans.first_index, spans.interval_count, spans.gain)
     return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (2, 0), (0, 5), (1, 1)])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_table_of_nothing_is_a_table(
+    hourly: MakeTable,
+    shape: tuple[int, int],
+    is_known: bool,  # noqa: FBT001
+) -> None:
+    register = hourly([[1]]).register
+    bits = np.zeros(shape, np.uint8)
+    table = IntervalTable(
+        [MeterId(f"m{row}") for row in range(shape[0])],
+        register,
+        0,
+        np.zeros(shape, np.int32),
+        np.full(shape, is_known),
+        bits,
+        bits,
+        KnownSpans.none(),
+    )
+    result = validate_estimate_edit(
+        table,
+        VeeRules(),
+        zone=ZoneInfo("Australia/Lord_Howe"),
+        register_readings=RangeGains(np.zeros(shape[0], np.int64), np.ones(shape[0], bool)),
+        limits_w=np.ones(shape[0]),
+    )
+    assert result.table.is_known.all()
+    assert not result.table.gain.any()
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    zone_name=st.sampled_from(
+        ["America/Santiago", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kolkata", "UTC"]
+    ),
+    period_s=st.sampled_from([900, 3600, 7200, 86400]),
+)
+def test_any_zone_and_any_period_will_do(
+    hourly: MakeTable, seed: int, zone_name: str, period_s: int
+) -> None:
+    random = np.random.default_rng(seed)
+    shape = (1, 60 * 86_400 // period_s)
+    known = random.random(shape) > 0.05
+    bits = np.zeros(shape, np.uint8)
+    sample = hourly([[1]])
+    table = IntervalTable(
+        sample.meters,
+        sample.register._replace(period_s=period_s),
+        int(random.integers(20_000, 20_400)) * 86_400 * 10**6,
+        np.where(known, random.integers(10, 100, shape), 0),
+        known,
+        bits,
+        bits,
+        KnownSpans.none(),
+    )
+    rules = VeeRules(flat_hours=None)
+    result = validate_estimate_edit(table, rules, zone=ZoneInfo(zone_name))
+    assert {finding.check for finding in result.findings} <= {VeeCheck.MISSING}
+    again = validate_estimate_edit(result.table, rules, zone=ZoneInfo(zone_name))
+    assert columns_of(again.table) == columns_of(result.table)

@@ -131,13 +131,14 @@ def find_zero_runs(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
     most = subject.most_intervals(rules.zero_run_hours)
     is_long = runs.interval_count > most
     has_energy = (subject.gain > 0) & subject.is_judged
-    first_energy = np.where(has_energy.any(axis=1), has_energy.argmax(axis=1), subject.gain.size)
+    count = subject.table.interval_count
+    first_energy = np.where(has_energy, np.arange(count), count).min(axis=1, initial=count)
     seen: set[int] = set()
     findings = []
-    for row, first, count in _rows_of(RunColumns(*(column[is_long] for column in runs))):
+    for row, first, length in _rows_of(RunColumns(*(column[is_long] for column in runs))):
         if row not in seen and first_energy[row] < first:
-            hours, limit = subject.hours(count), subject.hours(most)
-            findings.append(VeeFinding(row, first, count, VeeCheck.ZERO_RUN, hours, limit, "h"))
+            hours, limit = subject.hours(length), subject.hours(most)
+            findings.append(VeeFinding(row, first, length, VeeCheck.ZERO_RUN, hours, limit, "h"))
         seen.add(row)
     return findings
 
