@@ -210,6 +210,36 @@ def test_known_gains_and_spans_sum_to_last_less_first(
     assert int(table.is_known.sum() + table.spans.interval_count.sum()) == slot
 
 
+@settings(max_examples=200)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.integers(1, 1800),  # counts gained in the quarter of an hour
+            st.one_of(st.just(0), st.just(0), st.integers(-6, 6)),  # quarters the clock is set by
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_a_clock_set_anyhow_loses_no_count_between_sure_ends(
+    columns_of: MakeColumns, steps: list[tuple[int, int]]
+) -> None:
+    # Quiet quarters before and after, longer than the clock is ever off.
+    error, total = 0, 0
+    rows: list[Row] = [(0, 1, 0, 0, 0)]
+    for slot, (gain, jump) in enumerate([*[(1, 0)] * 40, *steps, *[(1, 0)] * 200], start=1):
+        total += gain
+        error = max(error + jump, -20)
+        rows.append((0, slot + 1, (slot + error) * PERIOD_S, slot * PERIOD_S, total))
+    last_s = rows[-1][2]
+    table = built(columns_of(rows), interval_count=last_s // PERIOD_S)
+    assert int(table.gain.sum() + table.spans.gain.sum()) == total
+    claimed = table.is_known[0].astype(int)
+    for _, first, count, _ in spans_of(table):
+        claimed[first : first + count] += 1
+    assert (claimed == 1).all()
+
+
 def test_a_range_off_the_grid_and_rules_of_another_register_are_refused(
     columns_of: MakeColumns,
 ) -> None:
