@@ -71,6 +71,7 @@ def _tariff_of(root: Node, where: str) -> Tariff:
     try:
         tariff = read_record(Place(root, "", problems), Tariff)
     except Refused:
+        problems.sort(key=lambda problem: problem.line_number or 0)
         raise TariffDocumentError(where, problems) from None
     try:
         check_tariff(tariff)

@@ -124,7 +124,7 @@ def _read_energy(place: Place) -> EnergyCharge | RealTimePrice:
         return read_record(place, EnergyCharge)
     parts = place.fields((REAL_TIME_KEY,))
     place.finish()
-    if parts[REAL_TIME_KEY].node.content is None:
+    if not parts[REAL_TIME_KEY].node.content:
         return RealTimePrice()
     return read_record(parts[REAL_TIME_KEY], RealTimePrice)
 
@@ -132,7 +132,7 @@ def _read_energy(place: Place) -> EnergyCharge | RealTimePrice:
 def record_to_plain(record: object) -> dict[str, object]:
     """Return a dataclass as the mapping `read_record` reads; defaults are left out."""
     if isinstance(record, RealTimePrice):
-        return {REAL_TIME_KEY: _fields_to_plain(record) or ""}
+        return {REAL_TIME_KEY: _fields_to_plain(record)}
     if isinstance(record, EnergyCharge | DemandCharge):
         return {**_fields_to_plain(record), **periods_to_plain(record.calendar, record.tiers)}
     return _fields_to_plain(record)
