@@ -25,6 +25,7 @@ COMMANDS = {
     "twins": ("twins", "List twins."),
     "twin": ("twin", "Show everything one twin says of itself."),
     "request": ("request", "Ask a twin, as fresh as you need it."),
+    "bill": ("bill", "Bill a group's month: one file per meter and a summary."),
     "history": ("history", "Show or export a register's history."),
     "events": ("events", "List events of a meter, or follow those of all."),
     "outputs": ("outputs", "List what apps concluded about a meter or a group."),

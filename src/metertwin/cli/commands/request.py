@@ -1,14 +1,15 @@
 """`metertwin request METER NAME`: ask a twin."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
 import typer
 
+from metertwin.cli.answers import show_answer
 from metertwin.cli.client import ApiClient
 from metertwin.cli.options import DEFAULT_STATE, JsonOption, StateOption, pairs
-from metertwin.cli.show import age, console, print_json, table
+from metertwin.cli.show import print_json
 
 
 def request(
@@ -43,7 +44,7 @@ def request(
     if json:
         print_json(answer)
     else:
-        console.print(table(f"{name} of {meter}", ("what", "value", "age"), _rows(answer)))
+        show_answer(f"{name} of {meter}", answer)
 
 
 def typed(text: str) -> object:
@@ -58,17 +59,3 @@ def typed(text: str) -> object:
     except msgspec.DecodeError:
         return text
     return value if isinstance(value, int | float | bool) or value is None else text
-
-
-def _rows(answer: Any) -> list[list[object]]:  # noqa: ANN401  JSON is anything
-    if not isinstance(answer, dict):
-        return [["answer", str(answer), ""]]
-    return [[key, *_value_and_age(value)] for key, value in answer.items()]
-
-
-def _value_and_age(value: Any) -> tuple[str, str]:  # noqa: ANN401  JSON is anything
-    if isinstance(value, dict) and "captured_at" in value and "value" in value:
-        return f"{value['value']} {value['unit']}".strip(), age(value["age_s"])
-    if isinstance(value, list):
-        return f"{len(value)} rows; --json shows them", ""
-    return "-" if value is None else str(value), ""

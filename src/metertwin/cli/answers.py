@@ -1,0 +1,103 @@
+"""How answers of twins and their apps are shown: bills with their reasons, lists as tables."""
+
+from typing import Any, TypeGuard
+
+from metertwin.cli.show import age, console, moment, table
+
+Plain = dict[str, Any]
+# What every answer of an app rests on stands below it, not among its values.
+_BASIS = "basis"
+
+
+def show_answer(title: str, answer: object) -> None:
+    """Print an answer: values, then what has rows of its own, then what it rests on."""
+    if not isinstance(answer, dict):
+        answer = {"answer": answer}
+    bill = answer.get("bill")
+    if isinstance(bill, dict) and "lines" in bill:
+        show_bill(bill)
+        answer = {name: value for name, value in answer.items() if name != "bill"}
+    single = {n: v for n, v in answer.items() if n != _BASIS and not _has_rows(v)}
+    if single:
+        rows = [[_words(name), *_value_and_age(value)] for name, value in single.items()]
+        console.print(table(title, ("what", "value", "age"), rows))
+    for name, value in answer.items():
+        if _has_rows(value):
+            _show_rows(_words(name), value)
+    if isinstance(basis := answer.get(_BASIS), dict):
+        _show_basis(basis)
+
+
+def show_bill(bill: Plain) -> None:
+    """Print a bill as its customer reads it: lines, total, and the reason of each line."""
+    state = "" if bill["is_final"] else " so far"
+    title = (
+        f"Bill of {bill['meter']}{state}, {moment(bill['start'])[:10]} to "
+        f"{moment(bill['end'])[:16]} UTC, tariff {bill['tariff']} version {bill['tariff_version']}"
+    )
+    rows = [
+        (
+            _line_name(line),
+            "" if line["quantity"] is None else f"{line['quantity']} {line['unit']}".strip(),
+            "" if line["rate"] is None else line["rate"],
+            line["amount"],
+        )
+        for line in bill["lines"]
+    ]
+    rows.append(("total", "", "", f"{bill['total']} {bill['currency']}"))
+    console.print(table(title, ("line", "quantity", "rate", "amount"), rows))
+    for line in bill["lines"]:
+        console.print(f"  [bold]{_line_name(line)}[/]: {line['because']}", highlight=False)
+
+
+def _line_name(line: Plain) -> str:
+    block = f" block {line['tier']}" if line["tier"] else ""
+    period = f", {line['period']}" if line["period"] not in {"", line["name"]} else ""
+    return f"{line['name']}{period}{block}"
+
+
+def _show_basis(basis: Plain) -> None:
+    rule = f", blocks filled {_words(basis['tier_rule'])}" if basis.get("tier_rule") else ""
+    console.print(
+        f"Tariff {basis['tariff']} version {basis['tariff_version']}, "
+        f"{_words(basis['metering'])}{rule}; newest interval {age(basis['age_s'])} old, "
+        f"{basis['estimated_count']} estimated, {basis['missing_count']} missing.",
+        highlight=False,
+    )
+    for note in basis["notes"]:
+        console.print(f"  {note}", highlight=False)
+
+
+def _show_rows(title: str, rows: list[Plain]) -> None:
+    names = [name for name in rows[0] if not any(_is_nested(row.get(name)) for row in rows)]
+    shown = [[_cell(row.get(name)) for name in names] for row in rows]
+    console.print(table(title, [_words(name) for name in names], shown))
+    for row in rows:
+        for sentence in row.get("why", []):
+            console.print(f"  {sentence}", highlight=False)
+
+
+def _has_rows(value: object) -> TypeGuard[list[Plain]]:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _value_and_age(value: object) -> tuple[str, str]:
+    if isinstance(value, dict) and "captured_at" in value and "value" in value:
+        return f"{value['value']} {value['unit']}".strip(), age(value["age_s"])
+    if isinstance(value, list):
+        return ("; ".join(map(str, value)) if len(value) < 4 else f"{len(value)} of them"), ""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {each}" for name, each in value.items()), ""
+    return "-" if value is None else str(value), ""
+
+
+def _cell(value: object) -> object:
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
