@@ -99,6 +99,11 @@ async def test_people_see_ask_command_and_account_for_a_running_site(
     assert code == 0
     assert len(text.splitlines()) - 1 >= table.num_rows
 
+    # No app runs here, so none concluded anything.
+    assert await terminal.json("outputs", meter, "--app", "tariff") == {"outputs": []}
+    code, shown, _ = await terminal.run("outputs", meter)
+    assert (code, "Outputs of" in shown) == (0, True)
+
     # And every reading is accounted for, by the twins and by the store.
     async with asyncio.timeout(30):
         while not (report := await terminal.json("ledger"))["total"]["balanced"]:
@@ -111,6 +116,9 @@ async def test_wrong_questions_end_in_one_sentence(terminal: Terminal) -> None:
     for arguments, sentence in (
         (("twin", "nobody"), "There is no twin of meter nobody"),
         (("request", "m000001", "usage_then"), "There is no request 'usage_then'"),
+        (("outputs", "nobody"), "There is no twin of meter nobody"),
+        (("outputs", "--group", "g-nowhere"), "There is no group 'g-nowhere'"),
+        (("outputs", "m000001", "--from", "today"), "start is 'today', which is no ISO"),
         (("history", "m000001", "energy"), "'energy' is not an OBIS code"),
         (("history", "m000001", "1.8.0", "--start", "today"), "start is 'today', which is no ISO"),
         (("desired", "m000001", "colour=blue"), "cannot take colour='blue'"),
