@@ -77,3 +77,10 @@ def test_a_column_leaves_64_bits_only_when_it_must() -> None:
     large = Fixed.of([Decimal(2**62)])
     assert (large + large).integers.dtype == object
     assert (large + large).row(0) == 2**63
+
+
+def test_a_width_finer_than_the_share_is_rounded_once() -> None:
+    # 1/3 of 0.49 is 0.1633..., which is 0 in whole numbers; 2/3 of 0.76 is 0.5066..., which is 1.
+    part, whole = Fixed(np.array([1, 2]), 0), Fixed(np.array([3, 3]), 0)
+    width = Fixed.of([Decimal("0.49"), Decimal("0.76")])
+    assert shared(part, width, whole, 0).rows() == [0, 1]

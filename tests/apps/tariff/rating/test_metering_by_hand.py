@@ -104,7 +104,7 @@ def test_net_billing_pays_out_what_a_month_earns() -> None:
     bills = billed(tariff_of(PRICED, export=terms(Metering.NET_BILLING)), (100,), (300,))
     # 100 x 0.20 - 300 x 0.08: drawn and fed in are not netted.
     assert bills[0].total == d("-4.00")
-    assert bills[0].lines[1].because == "300 kWh fed in during all, paid at 0.08 CHF per kWh."
+    assert bills[0].lines[1].because == "300 kWh fed in, at 0.08 CHF per kWh."
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def _by_share(limits: list[Fixed], energy: MonthEnergy) -> list[list[Fixed]]:
     parts = [column.with_digits(digits) for column in energy.by_period]
     whole, before = total(parts, count).with_digits(digits), total(energy.before, count)
     widths = [_between(before, whole, limit) for limit in limits]
-    fine = max([SHARE_DIGITS, digits, *(width.digits for width in widths)])
+    fine = max(SHARE_DIGITS, digits)
     return [
         _differences([shared(part, width, whole, fine) for width in widths], part) for part in parts
     ]

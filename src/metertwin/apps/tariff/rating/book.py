@@ -19,7 +19,6 @@ class LineColumn:
         rate: Price per unit or percent, of all rows or of each.
         amount: Rounded if the tariff rounds lines.
         because: Gives the sentence of a row.
-        is_kept: Whether the line is shown though it is 0.
     """
 
     kind: ChargeKind
@@ -31,7 +30,6 @@ class LineColumn:
     quantity: Fixed | None = None
     unit: str = ""
     rate: Decimal | Fixed | None = None
-    is_kept: bool = False
 
     def rate_of(self, row: int) -> Decimal | None:
         """Return the price or percent of a row."""
@@ -54,7 +52,7 @@ class Book:
 
     def add(self, line: LineColumn) -> None:
         """Add a line whose amount is as it shall be billed; lines of all zeros are left out."""
-        if line.is_kept or line.amount.is_any() or (line.quantity and line.quantity.is_any()):
+        if line.amount.is_any() or (line.quantity and line.quantity.is_any()):
             self.lines.append(line)
 
     def sum_of(self, kinds: frozenset[ChargeKind]) -> Fixed:

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from metertwin.apps.tariff.rating.book import Book, LineColumn
 from metertwin.apps.tariff.rating.carry import YEAR_MONEY
-from metertwin.apps.tariff.rating.energy_lines import Month
 from metertwin.apps.tariff.rating.fixed import Fixed
+from metertwin.apps.tariff.rating.month import Month
 from metertwin.apps.tariff.rating.words import number
 from metertwin.apps.tariff.tariff import ChargeKind, ChargePeriod, FixedCharge, Metering, Tax
 from metertwin.core.money import Rounding, RoundingPlace

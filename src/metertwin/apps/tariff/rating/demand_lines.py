@@ -13,8 +13,8 @@ from metertwin.apps.tariff.demand import (
 )
 from metertwin.apps.tariff.rating.book import LineColumn
 from metertwin.apps.tariff.rating.carry import Carry, peak_kw_of
-from metertwin.apps.tariff.rating.energy_lines import Month
 from metertwin.apps.tariff.rating.fixed import Fixed
+from metertwin.apps.tariff.rating.month import Month
 from metertwin.apps.tariff.rating.usage import RatingError
 from metertwin.apps.tariff.rating.words import number, period_hours
 from metertwin.apps.tariff.tariff import ChargeKind

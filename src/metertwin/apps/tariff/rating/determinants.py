@@ -113,9 +113,7 @@ def determinants_of(plan: Plan, usage: UsageBatch, *, needs_peak: bool) -> Deter
 
 def in_kwh(counts: Int64s, scaler: int) -> Fixed:
     """Return counts of 10^scaler Wh as kWh."""
-    if scaler <= 3:
-        return Fixed(counts, 3 - scaler)
-    return Fixed(counts, 0).times(Decimal(10) ** (scaler - 3))
+    return Fixed(counts, 3 - scaler)
 
 
 def _peaks_of(plans: tuple[PeakPlan, ...], usage: UsageBatch) -> tuple[RunPeaks, ...]:

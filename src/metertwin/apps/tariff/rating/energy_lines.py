@@ -1,157 +1,14 @@
-"""Lines for energy drawn and fed in: periods, blocks, critical peaks, real-time prices, levies."""
+"""Lines for energy that no block prices: critical peaks, real-time prices, levies."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 
-import numpy as np
-
-from metertwin.apps.tariff.energy import (
-    CriticalPeakMode,
-    EnergyCharge,
-    RealTimePrice,
-    Tier,
-    TierScope,
-)
-from metertwin.apps.tariff.rating.blocks import MonthEnergy, in_blocks, limits_of
-from metertwin.apps.tariff.rating.book import Book, LineColumn
-from metertwin.apps.tariff.rating.carry import Carry, year_kwh_of
-from metertwin.apps.tariff.rating.determinants import Determinants, RunEnergies, in_kwh
-from metertwin.apps.tariff.rating.fixed import Fixed, total
-from metertwin.apps.tariff.rating.plan import Plan
-from metertwin.apps.tariff.rating.usage import Contract
-from metertwin.apps.tariff.rating.words import number, period_hours
-from metertwin.apps.tariff.tariff import ChargeKind, ExportTerms
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Month:
-    """One month being rated: where lines go and what they are made from."""
-
-    book: Book
-    plan: Plan
-    determinants: Determinants
-    month_index: int
-    carry: Carry
-    contracts: Sequence[Contract] | None
-
-    @property
-    def exports(self) -> RunEnergies | None:
-        """Energy fed in; None where there is none."""
-        return self.determinants.exports
-
-
-def month_energy(month: Month, charge: EnergyCharge, *, is_sold: bool) -> MonthEnergy:
-    """Return what fills blocks: all that is fed in, or all that is drawn and not priced apart."""
-    source = month.determinants.exports if is_sold else month.determinants.imports
-    names = charge.calendar.periods
-    before = [
-        month.carry.get(year_kwh_of(name, is_sold=is_sold))
-        if charge.tier_scope is TierScope.YEAR
-        else Fixed.zeros(month.book.meter_count)
-        for name in names
-    ]
-    if source is None:
-        none = np.zeros((month.book.meter_count, 0), np.int64)
-        zeros = [Fixed.zeros(month.book.meter_count) for _ in names]
-        return MonthEnergy(zeros, before, none, np.zeros(0, np.int64), 0)
-    counts, slots = source.of_month(month.month_index)
-    terms = month.plan.tariff.critical_peak
-    if not is_sold and terms is not None and terms.mode is CriticalPeakMode.REPLACE:
-        counts = counts * (slots < len(names))
-    periods = slots % len(names)
-    by_period = [
-        in_kwh(counts[:, periods == period].sum(axis=1), source.scaler)
-        for period in range(len(names))
-    ]
-    if source.scaler > 3:
-        counts = counts * 10 ** (source.scaler - 3)
-    return MonthEnergy(by_period, before, counts, periods, max(0, 3 - source.scaler))
-
-
-def add_block_lines(
-    month: Month, charge: EnergyCharge, energy: MonthEnergy, *, is_sold: bool
-) -> None:
-    """Add a line for each period and block that has energy."""
-    book, peak = month.book, month.determinants.plain_peak
-    peak_kw = None if peak is None else peak.in_slot(month.month_index, 0)
-    limits = [
-        limits_of(charge, tiers, book.span.day_count, peak_kw, book.meter_count)
-        for tiers in charge.tiers
-    ]
-    for period, columns in enumerate(in_blocks(charge, limits, energy)):
-        bounds = [None, *limits[period], None]
-        for number_of_tier, kwh in enumerate(columns, start=1):
-            tier = charge.tiers[period][number_of_tier - 1]
-            limit = (bounds[number_of_tier - 1], bounds[number_of_tier])
-            line = _block_line(month, charge, (period, number_of_tier, tier), kwh, limit)
-            book.add(_as_sold(line, month.plan.tariff.export, tier, book) if is_sold else line)
-
-
-def _block_line(
-    month: Month,
-    charge: EnergyCharge,
-    place: tuple[int, int, Tier],
-    kwh: Fixed,
-    limit: tuple[Fixed | None, Fixed | None],
-) -> LineColumn:
-    period, number_of_tier, tier = place
-    book, has_blocks = month.book, len(charge.tiers[period]) > 1
-    name = charge.calendar.periods[period]
-    hours = period_hours(charge.calendar, period)
-
-    def because(row: int) -> str:
-        block = f", block {number_of_tier}{_range(limit, row)}" if has_blocks else ""
-        when = f" ({hours})" if hours else ""
-        return (
-            f"{number(kwh.row(row))} kWh drawn in {name}{when}{block}, at "
-            f"{number(tier.price_per_kwh)} {book.tariff.currency} per kWh."
-        )
-
-    return LineColumn(
-        kind=ChargeKind.ENERGY,
-        name="Energy",
-        amount=book.billed(kwh.times(tier.price_per_kwh)),
-        because=because,
-        period=name,
-        tier=number_of_tier if has_blocks else 0,
-        quantity=kwh,
-        unit="kWh",
-        rate=tier.price_per_kwh,
-    )
-
-
-def _as_sold(line: LineColumn, terms: ExportTerms, tier: Tier, book: Book) -> LineColumn:
-    price = sell_price_per_kwh(terms, tier)
-    kwh, drawn_because = line.quantity, line.because
-    assert kwh is not None
-
-    def because(row: int) -> str:
-        text = drawn_because(row).replace(" drawn in ", " fed in during ", 1)
-        return text.replace(f"at {number(tier.price_per_kwh)} ", f"paid at {number(price)} ")
-
-    return replace(
-        line,
-        kind=ChargeKind.FEED_IN,
-        name="Feed-in",
-        amount=book.billed(-kwh.times(price)),
-        because=because,
-        rate=price,
-    )
-
-
-def sell_price_per_kwh(terms: ExportTerms, tier: Tier) -> Decimal:
-    """Return what a kilowatt-hour fed in within a block earns."""
-    if terms.sell_equals_buy:
-        return tier.price_per_kwh
-    return tier.sell_per_kwh or Decimal(0)
-
-
-def _range(limit: tuple[Fixed | None, Fixed | None], row: int) -> str:
-    low = "0" if limit[0] is None else number(limit[0].row(row))
-    if limit[1] is None:
-        return f" (above {low} kWh)"
-    return f" ({low} to {number(limit[1].row(row))} kWh)"
+from metertwin.apps.tariff.energy import CriticalPeakMode, RealTimePrice
+from metertwin.apps.tariff.rating.book import LineColumn
+from metertwin.apps.tariff.rating.determinants import RunEnergies, in_kwh
+from metertwin.apps.tariff.rating.fixed import Fixed
+from metertwin.apps.tariff.rating.month import Month
+from metertwin.apps.tariff.rating.words import number
+from metertwin.apps.tariff.tariff import ChargeKind, ExportTerms, Metering
 
 
 def add_critical_peak_line(month: Month) -> None:
@@ -199,7 +56,7 @@ def add_real_time_lines(month: Month, price: RealTimePrice) -> None:
 
 def is_exporting(terms: ExportTerms) -> bool:
     """Say whether energy fed in counts at all."""
-    return terms.metering != "import_only"
+    return terms.metering is not Metering.IMPORT_ONLY
 
 
 def _at_real_time(
@@ -222,9 +79,7 @@ def _at_real_time(
     fits = int(whole.max(initial=0)) * steepest < 2**63
     wide = counts if fits else counts.astype(object)
     money = Fixed(wide @ prices.integers.astype(wide.dtype), prices.digits)
-    in_kwh_digits = in_kwh(np.ones(1, np.int64), source.scaler)
-    unit = in_kwh_digits.row(0)
-    return in_kwh(whole, source.scaler), money.times(unit)
+    return in_kwh(whole, source.scaler), Fixed(money.integers, money.digits + 3 - source.scaler)
 
 
 def _add_real_time_line(month: Month, priced: tuple[Fixed, Fixed], kind: ChargeKind) -> None:
@@ -264,17 +119,3 @@ def add_levies(month: Month) -> None:
                 ChargeKind.LEVY, levy.name, amount, because, quantity=kwh, unit="kWh", rate=price
             )
         )
-
-
-def year_columns(
-    month: Month, charge: EnergyCharge, energy: MonthEnergy, *, is_sold: bool
-) -> dict[str, Fixed]:
-    """Return the energy of the billing year so far that yearly blocks go on from."""
-    if charge.tier_scope is TierScope.MONTH:
-        return {}
-    return {
-        year_kwh_of(name, is_sold=is_sold): total([before, kwh], month.book.meter_count)
-        for name, before, kwh in zip(
-            charge.calendar.periods, energy.before, energy.by_period, strict=True
-        )
-    }

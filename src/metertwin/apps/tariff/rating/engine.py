@@ -16,9 +16,10 @@ from metertwin.apps.tariff.rating.demand_lines import (
     add_power_factor_line,
 )
 from metertwin.apps.tariff.rating.determinants import Determinants, determinants_of
-from metertwin.apps.tariff.rating.energy_lines import Month, add_levies
+from metertwin.apps.tariff.rating.energy_lines import add_levies
 from metertwin.apps.tariff.rating.fixed import Fixed
 from metertwin.apps.tariff.rating.metering import bill_energy
+from metertwin.apps.tariff.rating.month import Month
 from metertwin.apps.tariff.rating.plan import Plan, plan_of
 from metertwin.apps.tariff.rating.rated import Rated, RatedMonth, RatedPart
 from metertwin.apps.tariff.rating.usage import Dynamics, RatingError, UsageBatch
@@ -44,7 +45,8 @@ def rate(
     A last month that the usage covers in part is rated so far: energy and demand as metered, block
     limits per day for all days of the month, as the final bill will have them; fixed charges of a
     month and parts of yearly ones in full, those per day for the days begun; no minimum and no
-    true-up, which only a whole month has.
+    true-up, which only a whole month has. Whether the tariff is valid in these months is not
+    asked: comparing with a tariff of another year is the caller's good right.
 
     Args:
         tariff: Prices and rules.

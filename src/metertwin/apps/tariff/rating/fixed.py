@@ -139,8 +139,8 @@ def shared(part: Fixed, width: Fixed, whole: Fixed, digits: int) -> Fixed:
         whole: What `part` is a part of, with the same digits.
         digits: Digits of the result.
     """
-    a, c = part.integers, np.maximum(whole.integers, 1)
-    b = width.with_digits(digits).integers
+    a, b = part.integers, width.with_digits(digits).integers
+    c = _multiplied(np.maximum(whole.integers, 1), 10 ** max(0, width.digits - digits))
     if 2 * _magnitude(c) ** 2 >= _LIMIT or object in (a.dtype, b.dtype):
         a, b, c = a.astype(object), b.astype(object), c.astype(object)
     # a x b would leave int64 for an ordinary month; b = quotient x c + rest keeps both terms small.

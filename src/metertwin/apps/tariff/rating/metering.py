@@ -6,18 +6,16 @@ from decimal import Decimal
 
 from metertwin.apps.tariff.calendar import Calendar
 from metertwin.apps.tariff.energy import EnergyCharge
+from metertwin.apps.tariff.rating.block_lines import add_block_lines, month_energy, year_columns
 from metertwin.apps.tariff.rating.book import LineColumn
 from metertwin.apps.tariff.rating.carry import CREDIT_MONEY, SURPLUS_KWH, credit_kwh_of
 from metertwin.apps.tariff.rating.energy_lines import (
-    Month,
-    add_block_lines,
     add_critical_peak_line,
     add_real_time_lines,
     is_exporting,
-    month_energy,
-    year_columns,
 )
 from metertwin.apps.tariff.rating.fixed import Fixed, total
+from metertwin.apps.tariff.rating.month import Month
 from metertwin.apps.tariff.rating.words import number
 from metertwin.apps.tariff.schedule import billing_month_of, period_at, weekday_profile_index
 from metertwin.apps.tariff.tariff import ChargeKind, Metering
@@ -34,8 +32,7 @@ class EnergyOutcome:
 
     Attributes:
         columns: What is carried into the next month, by name.
-        true_up: What is paid out because the credit year ends; 0 in other months.
-        true_up_because: What it is for, given a row.
+        true_up: What is paid out because the credit year ends; None in other months.
         credit_kwh: Net-metering credit handed to the next month.
         credit_amount: Credit in money handed to the next month.
     """
@@ -203,4 +200,4 @@ def _pay_out_line(month: Month, left: Fixed) -> LineColumn:
         )
 
     amount = left.times(Decimal(0)) if expires else -left
-    return LineColumn(ChargeKind.TRUE_UP, "True-up", amount, because, is_kept=left.is_any())
+    return LineColumn(ChargeKind.TRUE_UP, "True-up", amount, because, quantity=left, unit=currency)

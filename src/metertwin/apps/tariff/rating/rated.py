@@ -121,7 +121,7 @@ def _bill(part: RatedPart, month: RatedMonth, row: int) -> Bill:
 
 def _is_shown(line: LineColumn, row: int) -> bool:
     has_quantity = line.quantity is not None and line.quantity.integers[row] != 0
-    return line.is_kept or has_quantity or bool(line.amount.integers[row] != 0)
+    return has_quantity or bool(line.amount.integers[row] != 0)
 
 
 def _line(line: LineColumn, row: int, book: Book) -> BillLine:

@@ -15,7 +15,9 @@ from metertwin.core.profile import Flags
 from metertwin.core.reading import Origin
 
 Counts = NDArray[np.signedinteger[Any]]
+SCALER_MAX = 3
 _US_PER_S = 1_000_000
+_LIMIT = 2**63
 
 
 class RatingError(InvalidInputError):
@@ -73,7 +75,7 @@ class UsageBatch:
         meters: Meter of each row.
         start_us: Start of the first interval, a billing month's first moment.
         period_s: Length of an interval.
-        scaler: A count is 10^scaler Wh (or varh), -9 to 6.
+        scaler: A count is 10^scaler Wh (or varh), -9 to 3.
         import_counts: Energy drawn, 0 or more, shape (n_meters, n_intervals), any integer dtype.
         export_counts: Energy fed in, same shape; None: nothing.
         import_varh_counts: Reactive energy drawn, same shape; None: not metered.
@@ -113,10 +115,10 @@ class UsageBatch:
                 f"Usage of {len(self.meters)} meters has {len(self.contracts)} contracts; give one "
                 "per meter or none at all."
             )
-        if self.period_s <= 0 or not -9 <= self.scaler <= 6:
+        if self.period_s <= 0 or not -9 <= self.scaler <= SCALER_MAX:
             raise RatingError(
                 f"Usage has intervals of {self.period_s} s and scaler {self.scaler}; intervals "
-                "must be above 0 s, the scaler -9 to 6.",
+                "must be above 0 s, the scaler -9 to 3.",
                 period_s=self.period_s,
                 scaler=self.scaler,
             )
@@ -148,7 +150,7 @@ class UsageBatch:
                 "Interval tables of one usage are of different meters, starts, periods or lengths; "
                 "ask for the same range of each register."
             )
-        scaler = min(table.register.scaler for table in tables)
+        scaler = min(SCALER_MAX, *(table.register.scaler for table in tables))
         estimated = [(table.origin == Origin.ESTIMATED) for table in tables]
         estimated += [(table.origin == Origin.SUBSTITUTED) for table in tables]
         return cls(
@@ -198,4 +200,13 @@ class UsageBatch:
 
 def _counts(table: IntervalTable, scaler: int) -> Counts:
     factor = 10 ** (table.register.scaler - scaler)
-    return table.gain if factor == 1 else table.gain.astype(np.int64) * factor
+    if factor == 1:
+        return table.gain
+    highest = int(table.gain.max(initial=0)) * factor
+    if highest >= _LIMIT:
+        raise RatingError(
+            f"Register {table.register.obis} has gains of up to {highest} x 10^{scaler} Wh, which "
+            "leaves 64 bits; check the scalers of the registers of this usage."
+        )
+    scaled: Counts = table.gain.astype(np.int64) * factor
+    return scaled
