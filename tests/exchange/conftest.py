@@ -13,7 +13,6 @@ from metertwin.core.units import Unit
 from metertwin.exchange.usage_file import EXPORT, IMPORT, IntervalEnergies, UsageFile, UsageSeries
 
 ZURICH = ZoneInfo("Europe/Zurich")
-UPDATED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def quarter_hours(start: datetime, gains: list[int]) -> IntervalEnergies:

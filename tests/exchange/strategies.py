@@ -1,5 +1,6 @@
 """Usage of any shape that a file can tell."""
 
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -9,6 +10,7 @@ from metertwin.core.ids import MeterId
 from metertwin.core.reading import Register
 from metertwin.exchange.usage_file import UNITS, IntervalEnergies, UsageFile, UsageSeries
 
+UPDATED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 ZONES = [
     "UTC",
     "Europe/Zurich",

@@ -9,8 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from greenbutton_objects import parse
 from hypothesis import given, settings
-from tests.exchange.conftest import UPDATED_AT
-from tests.exchange.strategies import assert_same_series, usage_files
+from tests.exchange.strategies import UPDATED_AT, assert_same_series, usage_files
 
 from metertwin.core.ids import MeterId
 from metertwin.core.reading import Origin, Quality

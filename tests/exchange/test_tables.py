@@ -43,10 +43,25 @@ def test_intervals_of_several_lengths_are_refused(october: UsageFile) -> None:
     with pytest.raises(UsageFileError) as caught:
         interval_table(october.series[0])
     assert str(caught.value) == (
-        "Series 1-0:1.8.0*255 of M1 has 1 intervals that are not of 900 s on one grid since 1970 "
-        "UTC, the first of 60 s from 2026-10-24T22:45:00+00:00; only intervals of one length can "
-        "be put in a table."
+        "Series 1-0:1.8.0*255 of M1 has 1 intervals that are not on a grid of 900 s since 1970 "
+        "UTC, the first of 60 s from 2026-10-24T22:45:00+00:00; only intervals on one grid can be "
+        "put in a table."
     )
+
+
+def test_longer_intervals_are_spans_there_and_back(october: UsageFile) -> None:
+    # Interval 49 reaches over the one that is missing: two quarter hours, 149 Wh in all.
+    series = october.series[0]
+    series.intervals.length_s[49] = 1800
+    table = interval_table(series)
+    assert (~table.is_known[0]).nonzero()[0].tolist() == [49, 50]
+    spans = table.spans
+    told = (spans.row, spans.first_index, spans.interval_count, spans.gain)
+    assert [column.tolist() for column in told] == [[0], [49], [2], [149]]
+    back = UsageSeries.of_table(table, 0).intervals
+    assert back.length_s.tolist() == series.intervals.length_s.tolist()
+    assert back.gain.tolist() == series.intervals.gain.tolist()
+    assert back.origin.tolist() == series.intervals.origin.tolist()
 
 
 def test_a_date_far_away_is_no_grid_of_a_billion_cells(october: UsageFile) -> None:

@@ -109,6 +109,8 @@ class UsageSeries:
     def of_table(cls, table: IntervalTable, row: int, title: str = "") -> "UsageSeries":
         """Return what is known of one meter in an interval table.
 
+        A run of which only the total is known becomes one longer interval.
+
         Raises:
             UsageFileError: The register is not an energy that usage files can tell.
         """
@@ -118,18 +120,20 @@ class UsageSeries:
                 "not an energy that usage files tell; they tell 1.8.0, 2.8.0, 3.8.0 and 4.8.0."
             )
         known = np.flatnonzero(table.is_known[row])
-        return cls(
-            table.meters[row],
-            table.register._replace(obis=_total(table.register.obis)),
-            title,
-            IntervalEnergies(
-                table.starts_us()[known],
-                np.full(len(known), table.register.period_s, np.int64),
-                table.gain[row][known].astype(np.int64),
-                table.quality[row][known],
-                table.origin[row][known],
-            ),
+        spans = np.flatnonzero(table.spans.row == row)
+        first = np.concatenate([known, table.spans.first_index[spans]])
+        counts = np.concatenate([np.ones(len(known), np.int64), table.spans.interval_count[spans]])
+        none = np.zeros(len(spans), np.uint8)
+        intervals = IntervalEnergies(
+            table.start_us + first * table.period_us,
+            counts * table.register.period_s,
+            np.concatenate([table.gain[row][known].astype(np.int64), table.spans.gain[spans]]),
+            np.concatenate([table.quality[row][known], none]),
+            np.concatenate([table.origin[row][known], none]),
         )
+        register = table.register._replace(obis=_total(table.register.obis))
+        ordered = intervals.take(np.argsort(intervals.start_us))
+        return cls(table.meters[row], register, title, ordered)
 
 
 @dataclass(frozen=True, slots=True)
