@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from metertwin.core.command import CommandKind, CommandStatus
+from metertwin.core.command import Arguments, CommandKind, CommandStatus
 from metertwin.core.ids import CommandId, GroupId, MeterId
 from metertwin.core.twin import TwinSummary
 
@@ -53,7 +53,7 @@ class CommandRecord(msgspec.Struct, kw_only=True):
     id: CommandId
     meter: MeterId
     kind: CommandKind | None = None
-    arguments: dict[str, int] = {}
+    arguments: Arguments = {}
     issued_by: str = ""
     issued_at: datetime | None = None
     expires_at: datetime | None = None

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from metertwin.apps.view import GroupView
-from metertwin.core.command import CommandKind
+from metertwin.core.command import Arguments, CommandKind
 from metertwin.core.errors import ConflictError, InvalidInputError, NotFoundError, RefusedError
 from metertwin.core.ids import GroupId, MeterId
 from metertwin.core.interval_table import IntervalTable
@@ -156,7 +156,7 @@ class Proposal:
     kind: CommandKind
     reason: str
     expires_at: datetime
-    arguments: Mapping[str, int] = field(default_factory=dict)
+    arguments: Arguments = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

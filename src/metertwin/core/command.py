@@ -4,11 +4,15 @@ A command has an id that makes it happen once, a time after which it must not ha
 epoch of the twin's owner, so that an owner of yesterday commands nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 from metertwin.core.ids import CommandId, GroupId, MeterId
+
+Arguments: TypeAlias = Mapping[str, int | str]
 
 
 class CommandKind(StrEnum):
@@ -18,6 +22,7 @@ class CommandKind(StrEnum):
     RECONNECT = "reconnect"
     SET_LIMIT = "set_limit"  # argument limit_w
     SET_CLOCK = "set_clock"  # to the gateway's time
+    WRITE_CALENDAR = "write_calendar"  # arguments calendar, and activate_at or none for at once
 
 
 class CommandStatus(StrEnum):
@@ -41,7 +46,7 @@ class Command:
 
     Attributes:
         id: The idempotency key; the same id is one command however often it arrives.
-        arguments: Numbers by name with their unit in it, for example {"limit_w": 3000}.
+        arguments: Numbers by name with their unit in it, for example {"limit_w": 3000}, and texts.
         issued_by: Who wants it: a token's name, an app's grant, or "desired_state".
         expires_at: From this moment on it must not be executed.
         epoch: The epoch of the owner that accepted it; 0 before acceptance.
@@ -54,7 +59,7 @@ class Command:
     issued_by: str
     issued_at: datetime
     expires_at: datetime
-    arguments: dict[str, int] = field(default_factory=dict)
+    arguments: Arguments = field(default_factory=dict)
     epoch: int = 0
 
 

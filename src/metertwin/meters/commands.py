@@ -8,13 +8,15 @@ our having asked.
 from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from metertwin.core.command import CommandKind
+from metertwin.apps.tariff.calendar_text import CalendarOrder
+from metertwin.core.command import Arguments, CommandKind
 from metertwin.core.errors import InvalidInputError
 from metertwin.core.obis import Obis
 from metertwin.cosem.apdu.descriptors import AttributeDescriptor, MethodDescriptor
 from metertwin.cosem.data import Data, Tag, int8, octets
 from metertwin.cosem.datetime import decode_datetime, encode_datetime
 from metertwin.cosem.errors import CosemError
+from metertwin.meters.calendar import CalendarWish, holds_calendar, write_calendar
 from metertwin.meters.errors import AnswerError, EffectError
 from metertwin.meters.model import (
     CLOCK_TIME,
@@ -41,13 +43,13 @@ class Wish(NamedTuple):
 
     Attributes:
         kind: What is wanted.
-        arguments: {"limit_w": ...} for SET_LIMIT.
+        arguments: As the kind needs them.
         now: The time for SET_CLOCK.
         zone: The zone of the meter's clock.
     """
 
     kind: CommandKind
-    arguments: dict[str, int]
+    arguments: Arguments
     now: datetime
     zone: tzinfo
 
@@ -69,6 +71,8 @@ async def execute(session: DlmsSession, model: MeterModel, wish: Wish) -> Effect
             return await _set_limit(session, model, wish.arguments)
         case CommandKind.SET_CLOCK:
             return await _set_clock(session, wish.now, wish.zone)
+        case CommandKind.WRITE_CALENDAR:
+            return await write_calendar(session, model, _calendar_wish(wish))
 
 
 async def is_so(session: DlmsSession, model: MeterModel, wish: Wish) -> bool:
@@ -89,6 +93,12 @@ async def is_so(session: DlmsSession, model: MeterModel, wish: Wish) -> bool:
         case CommandKind.SET_CLOCK:
             shown = _moment(await session.get(CLOCK_TIME), wish.zone)
             return abs(shown - wish.now) <= _CLOCK_TOLERANCE
+        case CommandKind.WRITE_CALENDAR:
+            return await holds_calendar(session, model, _calendar_wish(wish))
+
+
+def _calendar_wish(wish: Wish) -> CalendarWish:
+    return CalendarWish(CalendarOrder.of(wish.arguments), wish.now, wish.zone)
 
 
 async def _switch(session: DlmsSession, *, connect: bool) -> Effect:
@@ -131,9 +141,9 @@ class _Limit(NamedTuple):
     wanted: int
 
 
-async def _limit_of(session: DlmsSession, model: MeterModel, arguments: dict[str, int]) -> _Limit:
+async def _limit_of(session: DlmsSession, model: MeterModel, arguments: Arguments) -> _Limit:
     limit_w = arguments.get("limit_w")
-    if limit_w is None or limit_w < 0:
+    if not isinstance(limit_w, int) or limit_w < 0:
         raise InvalidInputError(
             f"Command set_limit needs limit_w of 0 W or more, not {limit_w}.", limit_w=limit_w
         )
@@ -141,7 +151,7 @@ async def _limit_of(session: DlmsSession, model: MeterModel, arguments: dict[str
     return _Limit(await session.get(_THRESHOLD), wanted)
 
 
-async def _set_limit(session: DlmsSession, model: MeterModel, arguments: dict[str, int]) -> Effect:
+async def _set_limit(session: DlmsSession, model: MeterModel, arguments: Arguments) -> Effect:
     before, wanted = await _limit_of(session, model, arguments)
     if before.value == wanted:
         return Effect(was_so_before=True, detail="")

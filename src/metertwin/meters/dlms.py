@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from metertwin.core.clock import to_us
-from metertwin.core.command import CommandKind
+from metertwin.core.command import Arguments, CommandKind
 from metertwin.core.errors import NotFoundError
 from metertwin.core.obis import Obis
 from metertwin.core.reading import Quality, Register
@@ -16,6 +16,7 @@ from metertwin.cosem.apdu.notification import DataNotification
 from metertwin.cosem.data import Data, octets
 from metertwin.cosem.datetime import decode_datetime
 from metertwin.cosem.errors import CosemError
+from metertwin.meters.calendar import read_calendar
 from metertwin.meters.commands import Wish, execute, is_so
 from metertwin.meters.entry import MeterEntry
 from metertwin.meters.errors import AnswerError, LinkBrokenError
@@ -40,6 +41,7 @@ from metertwin.meters.model import (
 from metertwin.meters.port import (
     Effect,
     LoggedEvent,
+    MeterCalendar,
     MeterIdentity,
     ProfileRows,
     ProfileShape,
@@ -155,12 +157,16 @@ class DlmsLink:
         layout = await self._layout(log)
         return await read_entries(self._session, layout, self._zone, first_us, last_us)
 
-    async def execute(self, kind: CommandKind, arguments: dict[str, int], now: datetime) -> Effect:
+    async def read_calendar(self) -> MeterCalendar:
+        """Read the tariff calendar in force, with the special days."""
+        return await read_calendar(self._session, self._opened(), self._zone)
+
+    async def execute(self, kind: CommandKind, arguments: Arguments, now: datetime) -> Effect:
         """Bring the meter to a wanted state, unless it is there."""
         wish = Wish(kind, arguments, now, self._zone)
         return await execute(self._session, self._opened(), wish)
 
-    async def is_so(self, kind: CommandKind, arguments: dict[str, int], now: datetime) -> bool:
+    async def is_so(self, kind: CommandKind, arguments: Arguments, now: datetime) -> bool:
         """Return whether the meter is in the state a command wants; nothing is written."""
         return await is_so(self._session, self._opened(), Wish(kind, arguments, now, self._zone))
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from metertwin.apps.tariff.calendar import Calendar
 from metertwin.core.batch import Int64s, UInt8s
-from metertwin.core.command import CommandKind
+from metertwin.core.command import Arguments, CommandKind
 from metertwin.core.obis import Obis
 from metertwin.core.reading import Register
 
@@ -86,6 +87,21 @@ class LoggedEvent(NamedTuple):
     code: int
 
 
+@dataclass(frozen=True, slots=True)
+class MeterCalendar:
+    """The tariff calendar a meter follows.
+
+    Attributes:
+        name: As the meter calls it.
+        calendar: What it says; its periods are the meter's rates.
+        activates_at: When the calendar that waits takes over; None: no time is set.
+    """
+
+    name: str
+    calendar: Calendar
+    activates_at: datetime | None
+
+
 class Effect(NamedTuple):
     """What became of a command at the meter.
 
@@ -145,7 +161,11 @@ class MeterLink(Protocol):
         """Read the entries of an event log from `first_us` to `last_us`, both included."""
         ...
 
-    async def execute(self, kind: CommandKind, arguments: dict[str, int], now: datetime) -> Effect:
+    async def read_calendar(self) -> MeterCalendar:
+        """Read the tariff calendar in force, with the special days."""
+        ...
+
+    async def execute(self, kind: CommandKind, arguments: Arguments, now: datetime) -> Effect:
         """Bring the meter to a wanted state, unless it is there; `now` is for its clock.
 
         Raises:
@@ -153,7 +173,7 @@ class MeterLink(Protocol):
         """
         ...
 
-    async def is_so(self, kind: CommandKind, arguments: dict[str, int], now: datetime) -> bool:
+    async def is_so(self, kind: CommandKind, arguments: Arguments, now: datetime) -> bool:
         """Return whether the meter is in the state a command wants; nothing is written."""
         ...
 

@@ -18,7 +18,7 @@ from metertwin.api.resources.parameters import MeterPath
 from metertwin.api.series import rows
 from metertwin.bus.messages import Request
 from metertwin.bus.subjects import Kind
-from metertwin.core.command import CommandKind, CommandOutcome, CommandStatus
+from metertwin.core.command import Arguments, CommandKind, CommandOutcome, CommandStatus
 from metertwin.core.errors import NotFoundError, RefusedError, UnavailableError
 from metertwin.core.ids import CommandId, command_id
 from metertwin.store.formats import JsonColumns
@@ -44,13 +44,14 @@ class CommandOrder(msgspec.Struct, forbid_unknown_fields=True):
     """A command to give.
 
     Attributes:
-        arguments: Numbers by name with the unit in it: {"limit_w": 3000} for set_limit.
+        arguments: Numbers by name with the unit in it, {"limit_w": 3000} for set_limit; texts,
+            calendar and activate_at, for write_calendar.
         expires_in_s: Seconds, of this machine, after which it must not happen any more.
         deadline_s: Longest time to wait for the twin's first answer, in s.
     """
 
     kind: CommandKind
-    arguments: dict[str, int] = {}
+    arguments: Arguments = {}
     expires_in_s: Annotated[float, msgspec.Meta(gt=0, le=EXPIRES_IN_MAX_S)] = 60.0
     deadline_s: Annotated[float, msgspec.Meta(gt=0, le=DEADLINE_MAX_S)] = DEADLINE_S
 
