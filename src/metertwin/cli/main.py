@@ -29,6 +29,7 @@ COMMANDS = {
     "history": ("history", "Show or export a register's history."),
     "events": ("events", "List events of a meter, or follow those of all."),
     "outputs": ("outputs", "List what apps concluded about a meter or a group."),
+    "rehearse": ("rehearse", "Run an app over a group's history, to see what would differ."),
     "watch": ("watch", "Watch twins live."),
     "desired": ("desired", "Say what is wanted of a meter."),
     "command": ("command", "Command a meter, and see both of its answers."),

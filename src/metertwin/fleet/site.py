@@ -9,7 +9,7 @@ import msgspec
 from metertwin.core.clock import Clock, ScaledClock, SystemClock
 from metertwin.core.errors import InvalidInputError, NotFoundError
 from metertwin.core.ids import SiteId
-from metertwin.twins.settings import GroupSettings
+from metertwin.twins.settings import AppGrant, GroupSettings
 
 SITE_VERSION = 1
 
@@ -64,6 +64,7 @@ class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         bus_url: Where the bus listens, nats://host:port.
         groups: The groups hosted here.
+        apps: Apps at work for every group that names none itself.
         poll_s: Seconds of the meters' time between two reads of a meter.
         first_profile_days: How far back the load profile of a meter never read before is fetched.
         api_port: Port of the API on `api_host`.
@@ -75,12 +76,20 @@ class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: SiteId
     bus_url: str
     groups: tuple[GroupSettings, ...]
+    apps: tuple[AppGrant, ...] = ()
     poll_s: float = 300.0
     first_profile_days: int = 2
     api_host: str = "127.0.0.1"
     api_port: int = 8470
     clock: ClockSettings | None = None
     simulation: SimulationSettings | None = None
+
+    def groups_with_apps(self) -> tuple[GroupSettings, ...]:
+        """Return the groups, each with the apps at work for it."""
+        return tuple(
+            group if group.apps else msgspec.structs.replace(group, apps=self.apps)
+            for group in self.groups
+        )
 
 
 def load_site(path: Path) -> SiteSettings:

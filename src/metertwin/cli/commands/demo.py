@@ -8,7 +8,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from metertwin.cli.demo.plan import DemoOptions
+from metertwin.cli.demo.plan import HOUSEHOLD_TARIFF, DemoOptions
 from metertwin.cli.demo.run import Demo
 from metertwin.cli.options import DEFAULT_STATE
 
@@ -27,6 +27,7 @@ def demo(
     security: Annotated[str, typer.Option(help="Of the meters: none, low, high.")] = "high",
     scenario: Annotated[Path | None, typer.Option(help="Scenario file: theft, outage, ...")] = None,
     seed: Annotated[int, typer.Option(help="Of the street's randomness.")] = 1,
+    tariff: Annotated[Path, typer.Option(help="Tariff of all households.")] = HOUSEHOLD_TARIFF,
     past: Annotated[
         int | None, typer.Option(help="Days of load profile the meters have; else as many as suit.")
     ] = None,
@@ -44,6 +45,7 @@ def demo(
         state=state,
         seed=seed,
         past_days=past,
+        tariff=tariff,
     )
     console = Console(stderr=headless)
     is_headless = headless or not console.is_terminal

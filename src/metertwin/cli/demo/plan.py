@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from metertwin.apps.tariff.documents import parse_tariff
 from metertwin.bus.server import free_port
 from metertwin.core.errors import ConflictError, InvalidInputError
 from metertwin.core.ids import SiteId
 from metertwin.fleet.site import SITE_VERSION, ClockSettings, SimulationSettings, SiteSettings
 from metertwin.fleet.state import StateDirectory
+from metertwin.twins.settings import AppGrant
 
 # A directory without this file was not made by the demonstration and is never cleared by it.
 MARKER = ".metertwin-demo"
@@ -20,6 +22,7 @@ METERS_MAX_COUNT = 50_000
 # lives shorter, because its past is read from the meters as everything else.
 LIVED_DAYS_MAX, LIVED_METER_DAYS = 62, 6_200
 PAST_DAYS_MAX = 400
+HOUSEHOLD_TARIFF = Path(__file__).with_name("household-tou.yaml")
 SPEED_MAX_RATIO = 10_000.0
 
 
@@ -32,6 +35,7 @@ class DemoOptions:
         for_s: How long to run once every twin is in step, in s; None until Ctrl-C.
         past_days: Days of load profile the meters have at the start; None for as many as suit
             their number.
+        tariff: File of the tariff all households have.
     """
 
     meters_count: int
@@ -43,6 +47,7 @@ class DemoOptions:
     state: Path
     seed: int
     past_days: int | None = None
+    tariff: Path = HOUSEHOLD_TARIFF
 
     @property
     def lived_days(self) -> int:
@@ -75,6 +80,7 @@ def site_of(options: DemoOptions) -> SiteSettings:
         site=SiteId("demo"),
         bus_url=f"nats://127.0.0.1:{free_port()}",
         groups=(),
+        apps=(_tariff_app(options.tariff),),
         poll_s=POLL_EVERY_S * options.speed_ratio,
         first_profile_days=max(options.lived_days, 2),
         api_port=options.api_port,
@@ -92,6 +98,15 @@ def site_of(options: DemoOptions) -> SiteSettings:
             scenario=None if options.scenario is None else str(options.scenario.resolve()),
         ),
     )
+
+
+def _tariff_app(file: Path) -> AppGrant:
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"Tariff {file} cannot be read: {error}.") from error
+    tariff = parse_tariff(text, str(file))
+    return AppGrant("tariff", config={"tariffs": [text], "default": tariff.id})
 
 
 def fresh_state(root: Path) -> StateDirectory:

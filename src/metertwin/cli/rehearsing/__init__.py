@@ -1,0 +1,1 @@
+"""Rehearsals of apps from the command line: a group's history fetched, two runs, what differs."""
