@@ -75,12 +75,19 @@ def readable(table: pa.Table) -> dict[str, list[Any]]:
     for name in table.column_names:
         column = table[name]
         if _in_us(name):
-            shown[name.removesuffix("_us")] = column.cast(pa.timestamp("us", "UTC")).to_pylist()
+            shown[name.removesuffix("_us")] = _moments(column)
         elif name == "origin":
             shown[name] = [_ORIGINS[origin] for origin in column.to_pylist()]
         else:
             shown[name] = column.to_pylist()
     return shown
+
+
+def _moments(times_us: pa.ChunkedArray) -> list[datetime | None]:
+    """Return times; each is made once, however often it stands in the column."""
+    encoded = times_us.combine_chunks().dictionary_encode()
+    moments = [from_us(us) for us in encoded.dictionary.to_pylist()]
+    return [None if at is None else moments[at] for at in encoded.indices.to_pylist()]
 
 
 def _in_us(name: str) -> bool:
