@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,3 +56,17 @@ def make_batch() -> MakeBatch:
 
 def _us(after_noon_s: float) -> int:
     return to_us(NOON) + round(after_noon_s * 1e6)
+
+
+@pytest.fixture
+def counting_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The package of an app, beside this Python as if it were installed; returns where."""
+    described = tmp_path / "packages" / "counting-1.0.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0.0\n")
+    (described / "entry_points.txt").write_text(
+        "[metertwin.apps]\ncounting = counting.app:Counting\nghost = counting.nowhere:Ghost\n"
+    )
+    monkeypatch.syspath_prepend(described.parent)
+    monkeypatch.syspath_prepend(Path(__file__).parent / "counting_app")
+    return described.parent

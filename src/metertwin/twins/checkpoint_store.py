@@ -74,7 +74,7 @@ class CheckpointStore:
         try:
             entry = await self.bucket.get(self._head_key)
         except KeyNotFoundError:
-            return None
+            return await self._begin()
         head = msgspec.json.decode(entry.value or b"", type=_Head)
         if head.epoch > self.epoch:
             raise self._superseded(head.epoch)
@@ -91,7 +91,17 @@ class CheckpointStore:
         blocks = {name: await self._read(self._key(at)) for name, at in head.blocks.items()}
         await self._write_head(msgspec.structs.replace(head, epoch=self.epoch))
         await self._sweep()
+        if not head.parts:
+            return None
         return Checkpoint(octets, blocks)
+
+    async def _begin(self) -> Checkpoint | None:
+        """Write a head without parts, or an earlier owner could still write the first one."""
+        try:
+            await self._write_head(_Head(self.epoch, "", 0, 0))
+        except SupersededError:
+            return await self._load()  # somebody wrote it at this moment: whose is it?
+        return None
 
     async def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint.
