@@ -1,6 +1,7 @@
 """What a bill costs, in time and in cents: time of one processor, and differences to NREL's SAM.
 
-Without `--json` the comparison with SAM is printed as a table.
+Without `--json` the comparison with SAM is printed as a table. Arguments that end in `.json` are
+files of the Utility Rate Database; given any, only their rates are compared and nothing is timed.
 """
 
 import json
@@ -21,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.rate_population import cases_of
 from benchmarks.sam import sam_model
-from benchmarks.sam_comparison import Comparison, comparisons
+from benchmarks.sam_comparison import Comparison, comparisons, comparisons_of
+from benchmarks.urdb_rates import urdb_cases
 from metertwin.apps.tariff.calendar import Calendar, Holiday, MonthDay, Season, Switch
 from metertwin.apps.tariff.demand import DemandCharge, DemandTier, Ratchet
 from metertwin.apps.tariff.energy import EnergyCharge, Tier, TierRule
@@ -145,7 +147,24 @@ def comparison_table(found: Iterable[Comparison]) -> Table:
     return table
 
 
+def compare_files(paths: list[Path]) -> None:
+    """Compare the rates of files with SAM and print what differs."""
+    found: list[Comparison] = []
+    for each in (each for path in paths for each in urdb_cases(path)):
+        try:
+            found += comparisons_of([each])
+        except Exception as error:  # noqa: BLE001 - PySAM raises nothing narrower
+            print(f"SAM refuses {each[0][0].tariff.id}: {str(error).strip()}")
+    Console().print(comparison_table(found))
+    for text in [text for comparison in found for text in comparison.differing][:20]:
+        print(text)
+
+
 def main() -> None:
+    paths = [Path(argument) for argument in sys.argv if argument.endswith(".json")]
+    if paths:
+        compare_files(paths)
+        return
     found = list(comparisons(range(RATES_COUNT)))
     own_ms, sam_ms = year_ms(), sam_year_ms()
     differing = [text for comparison in found for text in comparison.differing]

@@ -45,17 +45,18 @@ def cases_of(seed: int) -> tuple[list[SamCase], Usage, Dynamics]:
     """Return a rate under every metering option and tier rule, usage and prices of a year."""
     random = Random(seed)
     scale_kw = random.choice([0.6, 2, 15, 120, 900])
-    usage = _usage(seed, scale_kw, random.choice([3600, 3600, 3600, 900]))
+    usage = usage_of(seed, scale_kw, random.choice([3600, 3600, 3600, 900]))
     tariff = _tariff(random, scale_kw, seed)
     cases = [
-        SamCase(_under(tariff, metering, option), option, has_generation)
+        SamCase(under(tariff, metering, option), option, has_generation)
         for option, metering, has_generation in OPTIONS
         if _is_known_to_sam(tariff, metering, option)
     ]
     return cases, usage, _dynamics(random, tariff, usage)
 
 
-def _usage(seed: int, scale_kw: float, period_s: int) -> Usage:
+def usage_of(seed: int, scale_kw: float, period_s: int) -> Usage:
+    """Return a made-up year of a customer whose mean power is about `scale_kw`."""
     chance = np.random.default_rng(seed)
     per_day = 86_400 // period_s
     hours = np.tile(np.arange(per_day) * (24 / per_day), _DAYS)
@@ -99,7 +100,8 @@ def _tariff(random: Random, scale_kw: float, seed: int) -> Tariff:
     )
 
 
-def _under(tariff: Tariff, metering: Metering, option: int) -> Tariff:
+def under(tariff: Tariff, metering: Metering, option: int) -> Tariff:
+    """Return a rate under a metering scheme, as far as SAM has it under that option."""
     energy = tariff.energy
     if isinstance(energy, EnergyCharge) and len(energy.tiers[0]) > 1:
         rule = TierRule.MONTHLY_SHARE if option < 2 else TierRule.CHRONOLOGICAL

@@ -85,8 +85,14 @@ def exact_bills(case: SamCase, usage: Usage, dynamics: Dynamics) -> list[Decimal
 
 
 def comparisons(seeds: Iterable[int]) -> Iterable[Comparison]:
-    """Yield the comparison of every case of some rates."""
-    for seed in seeds:
-        cases, usage, dynamics = cases_of(seed)
+    """Yield the comparison of every case of some made-up rates."""
+    return comparisons_of(map(cases_of, seeds))
+
+
+def comparisons_of(
+    rates: Iterable[tuple[list[SamCase], Usage, Dynamics]],
+) -> Iterable[Comparison]:
+    """Yield the comparison of every case."""
+    for cases, usage, dynamics in rates:
         for case in cases:
             yield compared(case, usage, dynamics)

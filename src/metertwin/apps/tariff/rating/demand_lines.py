@@ -48,8 +48,7 @@ def _add_period_lines(month: Month, charge: DemandCharge, period: int, measured:
     low = book.constant(Decimal(0))
     for number_of_tier, tier in enumerate(charge.tiers[period], start=1):
         high = billed if tier.up_to_kw is None else billed.at_most(book.constant(tier.up_to_kw))
-        kw = (high - low).positive()
-        low = high.at_least(low)
+        kw, low = high - low, high
         book.add(_demand_line(month, charge, (period, number_of_tier), kw, (measured, billed)))
 
 
