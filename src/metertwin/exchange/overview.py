@@ -100,10 +100,7 @@ def _months(series: UsageSeries, zone: ZoneInfo) -> list[MonthUsage]:
     last_us = int(intervals.start_us[-1])
     months, edges_us = [first], [_midnight_us(first, zone)]
     while edges_us[-1] <= last_us:
-        month = months[-1]
-        months.append(
-            month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
-        )
+        months.append(next_month(months[-1]))
         edges_us.append(_midnight_us(months[-1], zone))
     rows = np.searchsorted(intervals.start_us, np.array(edges_us, np.int64)).tolist()
     told = []
