@@ -25,6 +25,7 @@ ORDER = (
     "pipeline",
     "twins",
     "billing",
+    "bill_so_far",
     "gateway",
     "api",
     "start",

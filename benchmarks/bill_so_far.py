@@ -66,8 +66,10 @@ async def until_ready(bus: Bus, places: Sequence[Place]) -> None:
     """Return when every meter's month so far is known without a gap."""
     async with asyncio.timeout(READY_WITHIN_S):
         for place in places:
-            while await missing_count(bus, place) != 0:
-                await asyncio.sleep(0.2)
+            missing = -1
+            while missing:
+                missing = await missing_count(bus, place)
+                await asyncio.sleep(0.2 if missing else 0.0)
 
 
 async def missing_count(bus: Bus, place: Place) -> int:
