@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from metertwin.apps.tariff.calendar_text import calendar_to_plain
 from metertwin.bus.messages import Request
 from metertwin.core.clock import Clock, from_us, to_us
 from metertwin.core.errors import InvalidInputError, NotFoundError
@@ -25,6 +26,8 @@ from metertwin.gateway.meter import PolledMeter
 from metertwin.gateway.metrics import GatewayMetrics
 from metertwin.gateway.pending import Piece
 from metertwin.gateway.poll import Poller
+
+T = TypeVar("T")
 
 _US_PER_S = 1_000_000
 
@@ -47,6 +50,23 @@ class ReadAnswer(msgspec.Struct, frozen=True):
     last_sequence: int
     readings: list[ReportedValue]
     count: int
+
+
+class CalendarAnswer(msgspec.Struct, frozen=True):
+    """The tariff calendar a meter follows.
+
+    Attributes:
+        name: As the meter calls it.
+        calendar: Plain values, see `calendar_to_plain`; its periods are the meter's rates.
+        activates_at: When the calendar that waits takes over; None: no time is set.
+        read_at: When it was read, by our clock.
+    """
+
+    meter: MeterId
+    name: str
+    calendar: dict[str, Any]
+    activates_at: datetime | None
+    read_at: datetime
 
 
 class HostAnswer(msgspec.Struct, frozen=True):
@@ -86,7 +106,7 @@ class ReadDesk:
     poller: Poller
     flusher: Flusher
     metrics: GatewayMetrics
-    _running: dict[tuple[str, str], asyncio.Task[ReadAnswer]] = field(default_factory=dict)
+    _running: dict[tuple[str, str], asyncio.Task[Any]] = field(default_factory=dict)
 
     async def read_all(self, _request: Request, token: str, _deadline_s: float) -> ReadAnswer:
         """Read all polled registers of a meter."""
@@ -124,6 +144,22 @@ class ReadDesk:
 
         return await self._together((token, f"{profile} {first_us} {last_us}"), read)
 
+    async def activity_calendar(
+        self, _request: Request, token: str, _deadline_s: float
+    ) -> CalendarAnswer:
+        """Read the tariff calendar a meter follows, its special days included."""
+        meter = self._meter(token)
+
+        async def read() -> CalendarAnswer:
+            async with meter.in_turn(self.metrics):
+                shown = await meter.link.read_calendar()
+            plain = calendar_to_plain(shown.calendar)
+            return CalendarAnswer(
+                meter.meter, shown.name, plain, shown.activates_at, self.clock.now()
+            )
+
+        return await self._together((token, "activity_calendar"), read)
+
     async def host(self, _request: Request, _token: str, _deadline_s: float) -> HostAnswer:
         """Say how the gateway is doing."""
         return HostAnswer(
@@ -156,13 +192,13 @@ class ReadDesk:
         return ReadAnswer(last_number, reported(piece, now_us), len(piece))
 
     async def _together(
-        self, key: tuple[str, str], read: Callable[[], Coroutine[Any, Any, ReadAnswer]]
-    ) -> ReadAnswer:
+        self, key: tuple[str, str], read: Callable[[], Coroutine[Any, Any, T]]
+    ) -> T:
         """Join the read of the same thing that is under way, or begin one.
 
         A caller whose deadline passes leaves; the read goes on for the others.
         """
-        task = self._running.get(key)
+        task: asyncio.Task[T] | None = self._running.get(key)
         if task is None:
             task = self._running[key] = asyncio.create_task(read())
             task.add_done_callback(lambda _: self._running.pop(key, None))

@@ -113,6 +113,7 @@ class _Gateway:
                 "read_all": desk.read_all,
                 "read_register": desk.read_register,
                 "load_profile": desk.load_profile,
+                "activity_calendar": desk.activity_calendar,
                 "host": desk.host,
             },
         )

@@ -76,6 +76,7 @@ class TwinRequests:
             "usage_now": self.usage_now,
             "read_register": self.read_register,
             "load_profile": self.load_profile,
+            "activity_calendar": self.activity_calendar,
             "command": self.command,
             "desired": self.desired,
             "twins": self.twins,
@@ -110,6 +111,13 @@ class TwinRequests:
         return await self._hosted.profiles.load_profile(
             meter_of(request, token), wanted, _max_age_s(request), deadline_s
         )
+
+    async def activity_calendar(
+        self, request: Request, token: str, deadline_s: float
+    ) -> dict[str, Any]:
+        """Answer with the tariff calendar the meter follows, read from the meter."""
+        arguments_of(request, _NoArguments)
+        return await self._hosted.reader.activity_calendar(meter_of(request, token), deadline_s)
 
     async def command(self, request: Request, token: str, _deadline_s: float) -> CommandOutcome:
         """Accept or refuse a command."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -50,6 +51,18 @@ class GatewayReader:
                 meter=meter,
                 deadline_s=deadline_s,
             ) from None
+
+    async def activity_calendar(self, meter: MeterId, deadline_s: float) -> dict[str, Any]:
+        """Return the tariff calendar the meter follows, as the gateway read it now.
+
+        Raises:
+            UnknownTwinError: The group has no such meter.
+            UnavailableError: The gateway or the meter does not answer.
+            DeadlineError: Not within `deadline_s`.
+        """
+        self.group.row(meter)
+        to = subject(self.group.settings.id, Kind.READ, meter)
+        return await ask(self.bus, to, Request("activity_calendar"), deadline_s, dict[str, Any])
 
     def wake(self) -> None:
         """Have everyone who waits look again: readings were applied."""
