@@ -16,9 +16,10 @@ from metertwin.apps.tariff.calendar_text import CalendarOrder
 from metertwin.core.clock import ManualClock
 from metertwin.core.command import CommandKind
 from metertwin.core.obis import Obis
+from metertwin.cosem.calendar_tables import CalendarTables
 from metertwin.meters.dlms import DlmsLink
 from metertwin.meters.entry import MeterEntry
-from metertwin.meters.errors import MeterLinkError
+from metertwin.meters.errors import AnswerError, MeterLinkError
 from metertwin.meters.model import ModelCache
 from metertwin.meters.port import Effect
 from metertwin.simulation.config import Security, SimulationConfig
@@ -92,8 +93,13 @@ class Bench:
     @property
     def calendar(self) -> Calendar:
         """What the meter really follows."""
+        return from_tables(self.tables)
+
+    @property
+    def tables(self) -> CalendarTables:
+        """Its tables."""
         world = self.simulation.world
-        return from_tables(world.calendars[int(world.columns.calendar[0])].tables)
+        return world.calendars[int(world.columns.calendar[0])].tables
 
     def logged_count(self) -> int:
         _, codes = self.simulation.world.events.read(0)
@@ -182,7 +188,7 @@ async def test_a_meter_cut_off_anywhere_follows_one_of_both_and_is_finished_by_r
             await bench.write(CALENDAR)
         except MeterLinkError:
             bench.wire.left_count = 1_000_000
-            now = replace(bench.calendar, holidays=())
+            now = from_tables(replace(bench.tables, special_days=()))
             assert meaning(now) in (meaning(FORMER), meaning(replace(CALENDAR, holidays=())))
         else:
             break
@@ -238,10 +244,24 @@ async def test_what_the_meter_has_no_registers_for_is_refused_before_anything_is
     assert bench.simulation.world.columns.calendar[0] == 0
 
 
-async def test_a_refusal_of_the_meter_leaves_its_calendar_in_force(bench: Bench) -> None:
-    # 200 days are in the special days of nobody's calendar, and the meter holds 128.
-    days = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(200)]
-    holidays = tuple(Holiday(day.month, day.day) for day in days)
-    with pytest.raises(MeterCalendarError, match="200 holidays, the meter holds 128"):
-        await bench.write(replace(CALENDAR, holidays=holidays))
-    assert meaning(bench.calendar) == meaning(FORMER)
+async def test_a_refusal_of_the_meter_leaves_calendar_and_special_days_in_force(
+    bench: Bench,
+) -> None:
+    await bench.write(CALENDAR)
+    # 25 kinds of day, each switching at another minute; the meter holds 24.
+    days = tuple((Switch(0, 0), Switch(60 + number, 1)) for number in range(25))
+    weeks = [tuple(range(first, first + 7)) for first in (0, 7, 14, 18)]
+    seasons = tuple(
+        Season(str(month), MonthDay(month, 1), week, 0) for month, week in enumerate(weeks, 1)
+    )
+    many = Calendar(("day", "night"), days, seasons, (Holiday(8, 1),))
+    with pytest.raises(AnswerError, match=r"Meter m1: .* 0-0:13\.0\.0"):
+        await bench.write(many)
+    assert meaning(bench.calendar) == meaning(CALENDAR)
+    # 65 holidays are too many for the meter: its calendar stays as it was.
+    moments = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(65)]
+    holidays = tuple(Holiday(each.month, each.day) for each in moments)
+    with pytest.raises(AnswerError, match=r"0-0:11\.0\.0"):
+        await bench.write(replace(FORMER, holidays=holidays))
+    assert meaning(bench.calendar) == meaning(CALENDAR)
+    assert (await bench.write(CALENDAR)).was_so_before

@@ -2,7 +2,8 @@
 
 Only the calendar that waits is written, and it takes over as a whole, so the one in force is never
 half a calendar; a writing that was cut short is finished by repeating it. The special days alone
-have one table for both, which is why they are written last, and early only where no day minds.
+have one table for both: it is written just before, put back if the meter refuses the calendar, and
+written for a later day only where no day before minds.
 """
 
 from collections.abc import Sequence
@@ -118,12 +119,18 @@ async def write_calendar(session: DlmsSession, model: MeterModel, wish: Calendar
         await session.set(_ACTIVATE_AT, _NEVER)  # nothing half written may take over
     for descriptor, value in zip(_PASSIVE, tables.attributes(), strict=True):
         await session.set(descriptor, value)
-    if at is None:
-        await session.action(_ACTIVATE, int8(0))
+    _, entries = await _attributes(session, model, ())
     if has_special_days:
         await session.set(_ENTRIES, tables.entries())
-    if at is not None:
-        await session.set(_ACTIVATE_AT, octets(encode_datetime(at, wish.zone)))
+    try:
+        if at is None:
+            await session.action(_ACTIVATE, int8(0))
+        else:
+            await session.set(_ACTIVATE_AT, octets(encode_datetime(at, wish.zone)))
+    except AnswerError:
+        if has_special_days:
+            await session.set(_ENTRIES, entries)  # the calendar in force stays, with its own
+        raise
     if not await holds_calendar(session, model, wish):
         raise EffectError(
             "The meter accepted a tariff calendar and shows another one afterwards; read it and "
