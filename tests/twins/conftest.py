@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.twins.hosting import Connect, Site
 
+from metertwin.bus.credentials import Role
 from metertwin.core.batch import ReadingBatch
 from metertwin.core.clock import ManualClock, to_us
 from metertwin.core.ids import GroupId, MeterId
@@ -70,3 +72,11 @@ def counting_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(described.parent)
     monkeypatch.syspath_prepend(Path(__file__).parent / "counting_app")
     return described.parent
+
+
+@pytest.fixture
+async def site(
+    connect_as: Connect, group: GroupId, clock: ManualClock, make_batch: MakeBatch
+) -> Site:
+    gateway, client = await connect_as(Role.GATEWAY), await connect_as(Role.CLIENT)
+    return Site(group, gateway, client, clock, connect_as, make_batch)

@@ -1,38 +1,26 @@
 """Apps on a twin host on a real bus: shown intervals, asked, granted, and never said twice."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from tests.twins.conftest import NOON
-from tests.twins.hosting import Connect, MakeBatch, Site
+from tests.twins.hosting import Site
 
 from metertwin.bus.credentials import Role
 from metertwin.bus.subjects import COMMAND_STREAM, Kind, of_group
 from metertwin.bus.tail import StreamTail
-from metertwin.core.clock import ManualClock, to_us
+from metertwin.core.clock import to_us
 from metertwin.core.command import CommandKind
 from metertwin.core.errors import InvalidInputError, NotFoundError, UnavailableError
 from metertwin.core.event import EventSource
-from metertwin.core.ids import GroupId
 from metertwin.twins.settings import AppGrant
+
+pytestmark = pytest.mark.usefixtures("counting_app")
 
 PROFILE = 2
 QUARTER_S = 900.0
 COUNTING = AppGrant("counting", grants=(CommandKind.DISCONNECT,), config={"limit_wh": 500})
-
-
-@pytest.fixture
-async def site(
-    counting_app: Path,
-    connect_as: Connect,
-    group: GroupId,
-    clock: ManualClock,
-    make_batch: MakeBatch,
-) -> Site:
-    gateway, client = await connect_as(Role.GATEWAY), await connect_as(Role.CLIENT)
-    return Site(group, gateway, client, clock, connect_as, make_batch)
 
 
 def quarters(*integers: int, first: int = 0) -> list[tuple[int, int, float]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from tests.twins.hosting import Connect, MakeBatch, Site
+from tests.twins.hosting import Site
 
 from metertwin.bus.credentials import Role
 from metertwin.bus.messages import Request, decode_command, encode
@@ -14,24 +14,15 @@ from metertwin.bus.ownership import OwnedElsewhereError
 from metertwin.bus.publish import Publisher
 from metertwin.bus.requests import serve
 from metertwin.bus.subjects import Kind, of_group, subject
-from metertwin.core.clock import ManualClock
 from metertwin.core.command import CommandOutcome, CommandStatus
 from metertwin.core.errors import InvalidInputError, NotFoundError, UnavailableError
-from metertwin.core.ids import GroupId, MeterId
+from metertwin.core.ids import MeterId
 from metertwin.core.twin import AnswerSource, LedgerLine, RegisterAnswer, TwinDocument, UsageNow
 from metertwin.twins.host import TwinHost
 from metertwin.twins.settings import GroupSettings, TwinHostSettings
 
 IMPORT, POWER = 0, 1
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def site(
-    connect_as: Connect, group: GroupId, clock: ManualClock, make_batch: MakeBatch
-) -> Site:
-    gateway, client = await connect_as(Role.GATEWAY), await connect_as(Role.CLIENT)
-    return Site(group, gateway, client, clock, connect_as, make_batch)
 
 
 async def test_a_published_reading_is_in_the_twin(site: Site) -> None:

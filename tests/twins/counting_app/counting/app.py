@@ -130,7 +130,7 @@ class Counting:
         arguments = asked.arguments
         if isinstance(arguments, SetLimit):
             before, self.limit_wh = self.limit_wh, arguments.limit_wh
-            said = Output(None, "limit", view.now, {"limit_wh": self.limit_wh})
+            said = Output(None, "limit", view.now, {"limit_wh": self.limit_wh}, self.limit_wh)
             return Answer({"before": before, "limit_wh": self.limit_wh}, Outcome([said]))
         if isinstance(arguments, Over):
             table = history[IMPORT_ENERGY]
