@@ -276,6 +276,24 @@ def test_a_calendar_of_five_tariffs_is_refused_and_the_one_in_force_stays(
     assert len(world.calendars) == 1
 
 
+def test_special_days_are_set_inserted_and_deleted(world: World, reader: Reader, row: int) -> None:
+    def special(index: int, day: int) -> Data:
+        on = octets(b"\xff\xff" + bytes((1, day)) + b"\xff")
+        return structure(uint16(index), on, uint8(1))
+
+    reader.set(11, "0-0:11.0.0", 2, array(special(1, 1), special(2, 6)))
+    reader.act(11, "0-0:11.0.0", 1, special(2, 7))
+    reader.act(11, "0-0:11.0.0", 2, uint16(1))
+    assert reader.get(11, "0-0:11.0.0", 2) == array(special(2, 7))
+    assert len(world.calendars[world.columns.calendar[row]].tables.special_days) == 1
+    for nonsense in (uint8(1), array(uint8(1)), array(*[special(n, 1) for n in range(65)])):
+        with pytest.raises(ServiceError):
+            reader.set(11, "0-0:11.0.0", 2, nonsense)
+    with pytest.raises(ServiceError):
+        reader.act(11, "0-0:11.0.0", 1, uint8(1))
+    assert reader.get(11, "0-0:11.0.0", 2) == array(special(2, 7))
+
+
 def test_firmware_is_transferred_and_activated(reader: Reader) -> None:
     assert reader.get(1, "1-0:0.2.0") == octets(b"MTW-1.0.0")
     image = bytes(700)
