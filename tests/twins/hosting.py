@@ -83,6 +83,11 @@ class Site:
         to = subject(self.group, Kind.REQUEST, meter)
         return await ask(self.client, to, request, 5.0, reply_type)
 
+    async def ask_history(self, name: str, meter: str, reply_type: type[Answer]) -> Answer:
+        """Ask the group's recorder."""
+        to = subject(self.group, Kind.HISTORY, meter)
+        return await ask(self.client, to, Request(name), 5.0, reply_type)
+
     async def until_received(self, count: int) -> list[LedgerLine]:
         async with asyncio.timeout(10):
             while True:

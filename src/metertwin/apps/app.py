@@ -231,8 +231,11 @@ class App(Protocol):
     def on_intervals(self, view: GroupView) -> Outcome:
         """Take note that `view.fresh` holds new, late or corrected intervals.
 
-        Called once per batch of the stream, after the window was brought up to date, and again
-        with the same batches when the host recovers.
+        Called when batches of the stream told any, after the window was brought up to date, and
+        again with the same intervals, cut in another way, when the host recovers. An app that
+        asked for no registers is called at each batch, `fresh` empty. The first call shows all
+        that the window holds. `view.now` is the newest time at which the gateway received
+        anything, so it is the same in a replay.
         """
         ...
 

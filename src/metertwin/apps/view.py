@@ -61,15 +61,24 @@ class IntervalSource(Protocol):
     def table(self, obis: Obis, start_us: int, end_us: int, rows: Int64s) -> IntervalTable:
         """Return the intervals of some meters over [start, end), known or not.
 
+        Every interval in `fresh` can be asked for.
+
         Raises:
             NotFoundError: The app did not ask for this register in `AppInfo.registers`, or the
-                range begins before the window.
+                range begins more than `AppInfo.window_days` before today, UTC.
+            ConflictError: The meters count it in several units or periods.
+            IntervalTableError: The range is off the period's grid, or reversed.
         """
         ...
 
     @property
     def first_us(self) -> int:
-        """Start of the window, microseconds since 1970 UTC."""
+        """From when on nothing is missing that was captured, microseconds since 1970 UTC.
+
+        Mostly the midnight at which the window begins. Later while an app that came after its
+        group is still being given the past: intervals before may be unknown here and known in
+        history.
+        """
         ...
 
 

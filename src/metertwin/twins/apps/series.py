@@ -48,6 +48,11 @@ class Told:
     starts_us: Int64s
     is_changed: NDArray[np.bool_]
 
+    def since(self, first_us: int) -> "Told":
+        """Return those that do not begin before `first_us`."""
+        first = int(np.searchsorted(self.starts_us, first_us))
+        return Told(self.rows[first:], self.starts_us[first:], self.is_changed[first:])
+
 
 class CaptureSeries:
     """Captures of one quantity, unit and period; integers in the finest scaler that was met.

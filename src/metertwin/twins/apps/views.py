@@ -32,11 +32,14 @@ class AppIntervals:
 
     def table(self, obis: Obis, start_us: int, end_us: int, rows: Int64s) -> IntervalTable:
         """Return intervals; raises WindowError for what the app did not ask for."""
-        if obis not in self.info.registers or start_us < self.first_us:
-            asked = ", ".join(map(str, self.info.registers)) or "no register"
+        if obis not in self.info.registers or start_us < self.window.kept_from_us(obis):
+            asked = ", ".join(
+                f"{each} from {from_us(self.window.kept_from_us(each)).isoformat()}"
+                for each in self.info.registers
+            )
             raise WindowError(
-                f"App {self.info.name} has {asked} from {from_us(self.first_us).isoformat()} on, "
-                f"not {obis} from {from_us(start_us).isoformat()} on.",
+                f"App {self.info.name} has {asked or 'no register'} on, not {obis} from "
+                f"{from_us(start_us).isoformat()} on; ask for older ones by `history_wanted`.",
                 obis=str(obis),
             )
         return self.window.table(obis, start_us, end_us, rows)

@@ -155,9 +155,12 @@ class IntervalWindow:
                 self._tell(register.obis, self._put(register, captured))
 
     def take_fresh(self) -> dict[Obis, list[Told]]:
-        """Return by register what was told since the last call."""
+        """Return by register what was told since the last call and is still kept."""
         told, self._told = self._told, {}
-        return told
+        return {
+            obis: [each.since(self.kept_from_us(obis)) for each in of_register]
+            for obis, of_register in told.items()
+        }
 
     def everything(self, wanted: Sequence[Obis]) -> FreshIntervals:
         """Return every interval known of some registers."""
