@@ -194,7 +194,10 @@ class StreetRecorder:
     async def intervals(self, request: Request, _token: str, _deadline_s: float) -> bytes:
         """Two meters, four quarter hours: what is between 00:15 and 00:45 is known as a whole."""
         self.asked.append(request)
-        if request.arguments["obis"].startswith("1-0:2"):
+        is_fed_in = request.arguments["obis"].startswith("1-0:2")
+        if is_fed_in and request.arguments["meters"] is not None:
+            raise NotFoundError("None of these meters has register 1-0:2.8.0*255.")
+        if is_fed_in:
             raise LimitError("2 meters are too many; ask for 1 meters.", meters_per_page=1)
         known = np.array([[True] * 4, [True, False, False, False]])
         none = np.zeros(known.shape, np.uint8)

@@ -16,6 +16,7 @@ OPERATIONS = {
     ("/v1/twins/{meter}/commands", "post"),
     ("/v1/groups/{group}/outputs", "get"),
     ("/v1/groups/{group}/intervals", "get"),
+    ("/v1/twins/{meter}/usage", "get"),
     ("/v1/groups/{group}/requests/{name}", "post"),
     ("/v1/commands/{command}", "get"),
     ("/v1/ledger", "get"),

@@ -27,6 +27,7 @@ from metertwin.api.resources.requests import ask_twin, ask_whole_group
 from metertwin.api.resources.site import list_groups, show_health, show_metrics
 from metertwin.api.resources.stream import follow
 from metertwin.api.resources.twins import change_desired, list_twins, show_latest, show_twin
+from metertwin.api.resources.usage import export_usage
 from metertwin.api.strictness import refuse_unknown_parameters
 from metertwin.core.errors import MeterTwinError
 
@@ -43,6 +44,7 @@ _HANDLERS: list[ControllerRouterHandler] = [
     list_outputs,
     list_group_outputs,
     show_intervals,
+    export_usage,
     ask_whole_group,
     give_command,
     show_command,
