@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from metertwin.apps.app import GrantError, Proposal
+from metertwin.bus.ownership import SupersededError
 from metertwin.core.clock import Clock
 from metertwin.core.command import Command, CommandOutcome
 from metertwin.core.errors import MeterTwinError, UnavailableError
@@ -47,7 +48,7 @@ class CarryOut:
                 effects = self._apps.effects[0]
                 try:
                     await self._carry_one(effects)
-                except UnavailableError as error:
+                except (UnavailableError, SupersededError) as error:
                     log.warning("app_effects_wait", app=effects.app, reason=str(error))
                     return
                 if self._apps.effects:  # another host may have taken the group meanwhile
@@ -85,7 +86,7 @@ class CarryOut:
         try:
             _check_granted(hosted, app, proposal)
             await self._accept(command_of(self._outbox.group, app, proposal, now))
-        except UnavailableError:
+        except (UnavailableError, SupersededError):
             raise
         except MeterTwinError as error:
             if hosted is not None:

@@ -3,7 +3,7 @@
 Nothing here waits: what an app concludes is put down as effects, and carried out by `carry_out`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from metertwin.apps.app import Asked, History, Outcome
@@ -13,7 +13,7 @@ from metertwin.core.errors import MeterTwinError
 from metertwin.core.obis import Obis
 from metertwin.twins.apps.effects import Effects, effects_of
 from metertwin.twins.apps.fresh import fresh_of
-from metertwin.twins.apps.hosted_app import AppDownError, HostedApp
+from metertwin.twins.apps.hosted_app import AppDownError, HostedApp, KeptState
 from metertwin.twins.apps.series import Told
 from metertwin.twins.apps.views import Views
 from metertwin.twins.apps.window import IntervalWindow
@@ -40,10 +40,10 @@ class AppHost:
         self.window = IntervalWindow(
             _wanted_days(self.apps), group.columns.meters, settings.maximal_power_w
         )
-        if self.window.wanted_days:
+        if self.apps:
             group.window = self.window
         self.effects: list[Effects] = []
-        self.absent_states: dict[str, tuple[str, bytes]] = {}
+        self.absent_states: dict[str, KeptState] = {}
         self.has_news = False
         self._group = group
         self._clock = clock
@@ -55,16 +55,20 @@ class AppHost:
         told = self.window.take_fresh()
         if self._is_closed:
             return
-        now = from_us(self.window.now_us) if self.window.now_us else self._clock.now()
         for hosted in self.apps:
             if hosted.is_running:
-                self._show(hosted, told, now)
+                self._show(hosted, told)
 
     def on_time(self) -> None:
-        """Wake the apps that want it, if a minute of the meters' time passed."""
+        """Show the window to apps that are behind, and wake those that want it each minute."""
+        if self._is_closed:
+            return
+        for hosted in self.apps:
+            if hosted.is_running and hosted.is_behind:
+                self._show(hosted, {})
         now = self._clock.now()
         minute = int(now.timestamp()) // _MINUTE_S
-        if minute == self._minute or self._is_closed:
+        if minute == self._minute:
             return
         self._minute = minute
         for hosted in self.apps:
@@ -130,12 +134,13 @@ class AppHost:
             "window_left_out": sorted(map(str, self.window.unusable)),
         }
 
-    def _show(self, hosted: HostedApp, told: dict[Obis, list[Told]], now: datetime) -> None:
+    def _show(self, hosted: HostedApp, told: Mapping[Obis, Sequence[Told]]) -> None:
         assert hosted.info is not None
         wanted = hosted.info.registers
+        now = from_us(self.window.now_us)
         if hosted.is_behind:
             fresh = self.window.everything(wanted)
-            hosted.is_behind = not len(fresh.row)
+            hosted.is_behind = bool(wanted) and not len(fresh.row)
         else:
             fresh = fresh_of(each for obis in wanted for each in told.get(obis, ()))
         if wanted and not len(fresh.row):

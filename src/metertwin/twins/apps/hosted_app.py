@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
+import msgspec
 import structlog
 
 from metertwin.apps.app import (
@@ -43,6 +44,20 @@ class AppDownError(UnavailableError):
     code = "unavailable.app"
 
 
+class KeptState(msgspec.Struct, array_like=True, frozen=True):
+    """An app's state in a checkpoint.
+
+    Attributes:
+        version: Of the app that wrote it.
+        octets: The state.
+        is_current: Whether it is as new as the checkpoint; a state that only waits is not.
+    """
+
+    version: str
+    octets: bytes
+    is_current: bool
+
+
 @dataclass(slots=True)
 class AppTally:
     """What an app did since the host started."""
@@ -63,7 +78,7 @@ class HostedApp:
     Attributes:
         info: What the app says of itself; None where it could not be found.
         reason: Why it is not at work.
-        kept: State of the last checkpoint and the version that wrote it, None before the first.
+        kept: State of the last checkpoint; None before the first.
         is_behind: Whether it has yet to be shown all that the window holds.
     """
 
@@ -72,7 +87,7 @@ class HostedApp:
     info: AppInfo | None = None
     standing: AppStanding = AppStanding.RUNNING
     reason: str = ""
-    kept: tuple[str, bytes] | None = None
+    kept: KeptState | None = None
     is_behind: bool = True
     tally: AppTally = field(default_factory=AppTally)
     _app: App | None = None
@@ -137,28 +152,30 @@ class HostedApp:
         self.tally.error_count += 1
         log.error("app_failed", group=self.group, app=self.name, doing=doing, exc_info=error)
 
-    def restore(self, version: str, octets: bytes) -> None:
+    def restore(self, kept: KeptState) -> None:
         """Give the app a state back; where it cannot read it, it stops and the state is kept."""
-        self.kept = (version, octets)
+        self.kept = msgspec.structs.replace(kept, is_current=False)
         if self._app is None or not self.is_running:
             return
         try:
-            self._app.restore(octets)
-            self.is_behind = False
+            self._app.restore(kept.octets)
+            self.is_behind = not kept.is_current
         except AppStateError as error:
             self._stop(
                 AppStanding.FAILED,
-                f"{error} The state of version {version} ({len(octets)} bytes) is kept; install "
-                "that version again, or take the app out of the group to give the state up.",
+                f"{error} The state of version {kept.version} ({len(kept.octets)} bytes) is kept; "
+                "install that version again to go on with it.",
             )
         except Exception as error:  # noqa: BLE001 - a state that makes it stumble is as unreadable
             self.fail("restore", error)
 
-    def state(self) -> tuple[str, bytes] | None:
-        """Return the version and state for a checkpoint: the newest, or what was kept."""
+    def state(self) -> KeptState | None:
+        """Return the state for a checkpoint: the newest, or what was kept."""
         if self._app is not None and self.is_running:
             with self.guarded("save"):
-                self.kept = (self._app.info.version, self._app.save())
+                self.kept = KeptState(self._app.info.version, self._app.save(), is_current=True)
+        if self.kept is not None and not self.is_running:
+            self.kept = msgspec.structs.replace(self.kept, is_current=False)
         return self.kept
 
     def facts(self) -> dict[str, object]:
@@ -171,7 +188,7 @@ class HostedApp:
             "reason": self.reason,
             "grants": sorted(self.grant.grants),
             "requests": {} if info is None else _requests(info),
-            "state_bytes": 0 if self.kept is None else len(self.kept[1]),
+            "state_bytes": 0 if self.kept is None else len(self.kept.octets),
             "tally": self.tally,
         }
 

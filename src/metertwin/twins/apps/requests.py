@@ -99,7 +99,7 @@ def _arguments(kind: RequestKind, request: Request) -> object:
             name=request.name,
         )
     try:
-        return msgspec.convert(request.arguments, kind.arguments)
+        return msgspec.convert(request.arguments, kind.arguments, strict=False)
     except msgspec.ValidationError as error:
         raise ArgumentsError(
             f"Arguments of {request.name} do not fit: {error}. {takes}", name=request.name

@@ -15,6 +15,7 @@ from metertwin.core.obis import Obis
 from metertwin.twins.apps.blocks import CaptureBlock
 from metertwin.twins.apps.effects import Effects
 from metertwin.twins.apps.host import AppHost
+from metertwin.twins.apps.hosted_app import KeptState
 from metertwin.twins.apps.series import CaptureSeries
 from metertwin.twins.apps.window import IntervalWindow, Kind
 
@@ -31,14 +32,14 @@ class SavedApps(msgspec.Struct, array_like=True, frozen=True):
     """All that belongs to apps.
 
     Attributes:
-        states: By name of the app: the version that wrote the state, and the state.
+        states: By name of the app.
         effects: What is not yet known to be carried out.
         now_us: Of the window.
         since_us: Of the window, by register.
         series: Of the window.
     """
 
-    states: dict[str, tuple[str, bytes]] = {}
+    states: dict[str, KeptState] = {}
     effects: list[Effects] = []
     now_us: int = 0
     since_us: dict[str, int] = {}
@@ -47,7 +48,10 @@ class SavedApps(msgspec.Struct, array_like=True, frozen=True):
 
 def save_apps(apps: AppHost) -> SavedApps:
     """Return what a checkpoint says of apps."""
-    states = dict(apps.absent_states)
+    states = {
+        name: msgspec.structs.replace(state, is_current=False)
+        for name, state in apps.absent_states.items()
+    }
     for hosted in apps.apps:
         if (state := hosted.state()) is not None:
             states[hosted.name] = state
@@ -87,7 +91,7 @@ def restore_apps(
     apps.absent_states = dict(saved.states)
     for hosted in apps.apps:
         if hosted.name in saved.states:
-            hosted.restore(*apps.absent_states.pop(hosted.name))
+            hosted.restore(apps.absent_states.pop(hosted.name))
     window.now_us = max(window.now_us, saved.now_us)
     for each in saved.series:
         series = _restored_series(each, blocks)
