@@ -1,6 +1,7 @@
 """Green Button files: by hand, against another reader, and there and back."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -9,8 +10,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from greenbutton_objects import parse
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.exchange.strategies import UPDATED_AT, assert_same_series, usage_files
 
+from metertwin.apps.tariff.bill import Bill, BillLine
+from metertwin.apps.tariff.tariff import ChargeKind, Metering
 from metertwin.core.ids import MeterId
 from metertwin.core.reading import Origin, Quality
 from metertwin.exchange.bill_summary import BillSummary, SummaryLine
@@ -34,6 +38,28 @@ BILL = BillSummary(
         ),
         SummaryLine("Meter", Decimal("5.5187"), 4),
     ],
+)
+
+RATED = Bill(
+    meter=MeterId("M1"),
+    tariff="home",
+    tariff_version=3,
+    currency="EUR",
+    month=date(2026, 10, 1),
+    start=BILL.start,
+    end=BILL.end,
+    is_final=True,
+    tier_rule=None,
+    metering=Metering.IMPORT_ONLY,
+    lines=[],
+    total=Decimal(0),
+    import_kwh=Decimal("213.456"),
+    export_kwh=Decimal(0),
+    interval_count=2980,
+    estimated_count=4,
+    missing_count=0,
+    estimated_kwh=Decimal("0.4"),
+    usage_digest="00ff",
 )
 
 
@@ -122,6 +148,56 @@ def test_bills_come_back(october: UsageFile) -> None:
     )
     octets = green_button(UsageFile(october.series, [BILL, so_far]), UPDATED_AT)
     assert list(read_green_button(octets).bills) == [BILL, so_far]
+
+
+AMOUNTS = st.decimals(-(10**8), 10**8, places=5)
+LINES = st.builds(
+    SummaryLine,
+    note=st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=256),
+    amount=AMOUNTS,
+    item_kind=st.integers(1, 10),
+    value=st.decimals(0, 10**8, places=3),
+    unit=st.sampled_from(["Wh", "W", "VA", "varh"]),
+)
+
+
+@settings(deadline=None)
+@given(AMOUNTS, AMOUNTS | st.none(), st.lists(LINES, max_size=4), st.sampled_from(["CHF", "CNY"]))
+def test_any_bill_comes_back(
+    last: Decimal, so_far: Decimal | None, lines: list[SummaryLine], currency: str
+) -> None:
+    bill = replace(
+        BILL, last_total=last, so_far_total=so_far, lines=lines, currency=currency, tariff=""
+    )
+    assert read_green_button(green_button(UsageFile(bills=[bill]), UPDATED_AT)).bills == [bill]
+
+
+def test_a_bill_so_far_is_told_with_its_lines() -> None:
+    lines = [
+        BillLine(
+            ChargeKind.ENERGY,
+            "Energy",
+            Decimal("1.2345675"),
+            "Because of " + 300 * "x",
+            period="peak",
+            tier=2,
+            quantity=Decimal("4.5678"),
+            unit="kWh",
+        ),
+        BillLine(ChargeKind.FIXED, "Meter", Decimal("5.52"), "One month.", unit="month"),
+        BillLine(ChargeKind.ENERGY, "Sold", Decimal(-2), "Fed in."),
+    ]
+    bill = replace(RATED, lines=lines, total=Decimal("6.75"), is_final=False)
+    told = BillSummary.of(bill, UPDATED_AT)
+    assert (told.last_total, told.so_far_total) == (None, Decimal("6.75"))
+    assert told.import_wh == 213_456
+    first, second, third = told.lines
+    assert first.note.startswith("Energy, peak, block 2: Because of xxx")
+    assert (len(first.note), first.note[-3:]) == (256, "...")
+    assert first.amount == Decimal("1.23457")  # 1.23456|75 is nearer to 57
+    assert (first.item_kind, first.value, first.unit) == (3, Decimal("4567.8"), "Wh")
+    assert (second.note, second.value, second.unit) == ("Meter: One month.", None, "")
+    assert (second.item_kind, third.item_kind) == (4, 6)
 
 
 def test_the_same_usage_gives_the_same_bytes(october: UsageFile) -> None:
