@@ -10,6 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from metertwin.apps.tariff.calendar_meaning import meaning
+from metertwin.apps.tariff.calendar_text import calendar_from_plain
+from metertwin.apps.tariff.documents import parse_tariff
+from metertwin.apps.tariff.energy import EnergyCharge
 from metertwin.bus.server import free_port
 from metertwin.cli.demo.plan import DemoOptions, site_of
 from metertwin.fleet.launch import LocalSite
@@ -110,6 +114,33 @@ async def test_people_see_ask_command_and_account_for_a_running_site(
             pass  # a reader is catching up
     assert report["total"]["missing"] == 0
     assert report["total"]["received"] == report["total"]["stored"] > count
+
+
+async def test_a_tariffs_calendar_is_written_into_a_meter_and_shown(terminal: Terminal) -> None:
+    meter = (await terminal.json("twins"))["items"][0]["meter"]
+    tariff = Path(__file__).parents[2] / "examples/tariffs/household-tou.yaml"
+    write = ("calendar", "write", meter, "--tariff", str(tariff), "--wait")
+    record = await terminal.json(*write)
+    assert record["effected"]["status"] == "effected"
+    assert record["effected"]["reason"].startswith("calendar ")
+    again = await terminal.json(*write)
+    assert again["effected"]["reason"] == "the meter was in this state already"
+    answer = await terminal.json("calendar", "show", meter)
+    energy = parse_tariff(tariff.read_text(), str(tariff)).energy
+    assert isinstance(energy, EnergyCharge)
+    assert meaning(calendar_from_plain(answer["calendar"])) == meaning(energy.calendar)
+    code, shown, _ = await terminal.run("calendar", "show", meter)
+    assert code == 0
+    assert "Sunday, holidays" in shown
+    assert "2026-05-25, every year's 10-03, every year's 12-25" in " ".join(shown.split())
+
+    # A tariff without a calendar, and a time without its zone.
+    priced = tariff.with_name("real-time-critical-peak.yaml")
+    code, _, error = await terminal.run("calendar", "write", meter, "--tariff", str(priced))
+    assert (code, error.count("\n")) == (1, 1)
+    assert "charges energy at a price series; a meter can follow calendars alone" in error
+    code, _, error = await terminal.run(*write, "--at", "2027-01-01T00:00")
+    assert code == 2
 
 
 async def test_wrong_questions_end_in_one_sentence(terminal: Terminal) -> None:

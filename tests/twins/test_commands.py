@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from metertwin.apps.tariff.calendar import Calendar, Switch
+from metertwin.apps.tariff.calendar_text import CalendarOrder
 from metertwin.core.clock import ManualClock
 from metertwin.core.command import Command, CommandKind, CommandOutcome, CommandStatus
 from metertwin.core.errors import UnavailableError
@@ -150,6 +152,24 @@ async def test_arguments_must_fit_the_kind(at: Desk) -> None:
         await at.desk.accept(too_much, epoch=7)
     with pytest.raises(UnknownTwinError):
         await at.desk.accept(command(CommandKind.RECONNECT, meter=MeterId("nobody")), epoch=7)
+
+
+async def test_a_calendar_is_accepted_only_if_a_meter_can_hold_it(at: Desk) -> None:
+    def ordered(calendar: Calendar, number: int) -> Command:
+        arguments = CalendarOrder(calendar).arguments()
+        return replace(command(CommandKind.WRITE_CALENDAR, f"w{number}"), arguments=arguments)
+
+    outcome = await at.desk.accept(ordered(Calendar.always(), 1), epoch=7)
+    assert outcome.status is CommandStatus.ACCEPTED
+    day = tuple(Switch(60 * hour, hour) for hour in range(9))
+    nine = Calendar(tuple("abcdefghi"), (day,), Calendar.always().seasons)
+    with pytest.raises(CommandError, match=r"home: .* 9 periods, the meter holds 8"):
+        await at.desk.accept(ordered(nine, 2), epoch=7)
+    with pytest.raises(CommandError, match=r"write_calendar takes calendar, .* given: none"):
+        await at.desk.accept(command(CommandKind.WRITE_CALENDAR), epoch=7)
+    text = replace(command(CommandKind.SET_LIMIT), arguments={"limit_w": "much"})
+    with pytest.raises(CommandError, match="Limit of much W for meter home"):
+        await at.desk.accept(text, epoch=7)
 
 
 def test_a_difference_is_commanded_once_and_again_after_a_failure() -> None:

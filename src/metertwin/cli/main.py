@@ -34,6 +34,7 @@ COMMANDS = {
     "desired": ("desired", "Say what is wanted of a meter."),
     "command": ("command", "Command a meter, and see both of its answers."),
     "ledger": ("ledger", "Show that every reading arrived, once."),
+    "calendar": ("calendar", "Write a tariff's calendar into a meter, or show the meter's."),
     "usage": ("usage", "Show, convert, bill and export usage files."),
     "tariff": ("tariff", "Check, show and import tariffs."),
     "health": ("health", "Show which parts of the site are up."),

@@ -1,6 +1,7 @@
 """`metertwin command METER KIND`: tell a meter, and see both of its answers."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -46,11 +47,19 @@ def command(
         "arguments": {} if limit_w is None else {"limit_w": limit_w},
         "expires_in_s": expires_in,
     }
+    tell(meter, body, key=key, state=state, wait=wait, json=json)
+
+
+def tell(
+    meter: str, body: dict[str, Any], *, key: str | None, state: Path, wait: bool, json: bool
+) -> None:
+    """Command a meter and show the answers; ends the program where they are no good ones."""
+    kind = body["kind"].replace("_", "-")
     headers = {} if key is None else {"idempotency-key": key}
     with ApiClient(state) as api:
         record = api.send("POST", f"/v1/twins/{quote(meter, safe='')}/commands", body, headers)
         if wait and not json:
-            with console.status(f"{kind.value} of {meter} was accepted; waiting for the meter"):
+            with console.status(f"{kind} of {meter} was accepted; waiting for the meter"):
                 record = _awaited(api, record["id"])
         elif wait:
             record = _awaited(api, record["id"])
@@ -58,7 +67,7 @@ def command(
         print_json(record)
     else:
         rows = [_row("accepted", record["accepted"]), _row("effected", record["effected"])]
-        title = f"Command {record['id']}: {kind.value} of {meter}"
+        title = f"Command {record['id']}: {kind} of {meter}"
         console.print(table(title, ("answer", "status", "at", "reason"), rows))
     newest = record["effected"] or record["accepted"]
     if newest["status"] not in _GOOD:
