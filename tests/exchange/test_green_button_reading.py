@@ -33,7 +33,8 @@ SAMPLE = """<?xml version="1.0" encoding="UTF-8"?>
  <ns1:content>
   <e:IntervalBlock><e:interval><e:start>3600</e:start></e:interval>{readings}</e:IntervalBlock>
   <e:IntervalBlock><e:interval><e:duration>3600</e:duration><e:start>18000</e:start></e:interval>
-   <e:IntervalReading><e:value>9</e:value></e:IntervalReading></e:IntervalBlock>
+   <e:IntervalReading><e:value>9</e:value></e:IntervalReading>
+   <e:IntervalReading><e:value>8</e:value></e:IntervalReading></e:IntervalBlock>
  </ns1:content>
 </ns1:entry>
 </ns1:feed>"""
@@ -53,10 +54,10 @@ def test_blocks_of_one_content_readings_without_time_and_other_prefixes_are_read
     (series,) = file.series
     assert (series.meter, series.title) == ("A1", "Hourly")
     assert series.register[:3] == (IMPORT, 30, -3)
-    # The last reading has no time: it begins with its block and lasts `intervalLength`.
-    assert (series.intervals.start_us // 1_000_000).tolist() == [3600, 7200, 18000]
-    assert series.intervals.gain.tolist() == [4, 5, 9]
-    assert series.intervals.length_s.tolist() == [3600] * 3
+    # The last two have no time: they begin with their block and last `intervalLength` each.
+    assert (series.intervals.start_us // 1_000_000).tolist() == [3600, 7200, 18_000, 21_600]
+    assert series.intervals.gain.tolist() == [4, 5, 9, 8]
+    assert series.intervals.length_s.tolist() == [3600] * 4
 
 
 def test_energy_fed_in_is_another_register() -> None:
@@ -74,7 +75,7 @@ def test_energy_fed_in_is_another_register() -> None:
 def test_what_is_no_energy_is_told_and_not_used(flow: int, uom: int, reason: str) -> None:
     file = read_green_button(sample((3600, 3600, 4), flow=flow, uom=uom))
     assert file.series == []
-    assert [(each.reason, each.interval_count) for each in file.others] == [(reason, 2)]
+    assert [(each.reason, each.interval_count) for each in file.others] == [(reason, 3)]
 
 
 def test_negative_energies_are_net_and_not_used() -> None:
@@ -84,7 +85,7 @@ def test_negative_energies_are_net_and_not_used() -> None:
 
 def test_what_is_told_twice_alike_counts_once_with_a_note() -> None:
     file = read_green_button(sample((3600, 3600, 4), (3600, 3600, 4)))
-    assert file.series[0].intervals.gain.tolist() == [4, 9]
+    assert file.series[0].intervals.gain.tolist() == [4, 9, 8]
     assert file.notes == [
         "Took 1 intervals of the MeterReading at line 9 once that it tells twice."
     ]
