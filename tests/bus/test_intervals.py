@@ -1,6 +1,7 @@
 """Interval tables on the wire: exact both ways, small, refused when damaged or a bomb."""
 
 import contextlib
+import tracemalloc
 import zlib
 from dataclasses import replace
 
@@ -196,6 +197,17 @@ def test_a_table_that_lies_is_a_table_or_a_wire_error(lies: dict[str, object]) -
 def test_what_a_table_says_against_itself_is_refused(lies: dict[str, object], said: str) -> None:
     with pytest.raises(WireError, match=said):
         unpack_table(with_fields(pack_table(a_table()), **lies))
+
+
+def test_a_decompression_bomb_takes_no_memory() -> None:
+    bomb = with_fields(pack_table(a_table()), gain=zlib.compress(bytes(10**8)))  # to 97 kB
+    tracemalloc.start()
+    try:
+        with pytest.raises(WireError, match="gain has not the 48 bytes"):
+            unpack_table(bomb)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("span", [(2, 0, 1), (0, 3, 1), (0, 0, 4), (0, 0, 0), (0, 1, 2**63 - 1)])
