@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from tests.twins.conftest import NOON
@@ -14,7 +15,7 @@ from metertwin.core.clock import to_us
 from metertwin.core.command import CommandKind
 from metertwin.core.errors import InvalidInputError, NotFoundError, UnavailableError
 from metertwin.core.event import EventSource
-from metertwin.twins.settings import AppGrant
+from metertwin.twins.settings import AppGrant, GroupSettings
 
 pytestmark = pytest.mark.usefixtures("counting_app")
 
@@ -253,3 +254,43 @@ async def until(site: Site, what: str, count: int) -> None:
             if tally[what] >= count:
                 return
             await asyncio.sleep(0.01)
+
+
+async def test_an_odd_question_breaks_its_answer_and_not_the_app(site: Site) -> None:
+    async with site.host(apps=(COUNTING,)):
+        await site.publish(("a", 1, quarters(1000, 1100)))
+        await site.until_received(2)
+        span: dict[str, object] = {"start": "2026-06-01T12:00:00Z", "end": "2026-06-01T12:15:00Z"}
+        odd = {**span, "divide_by": 0}
+        with pytest.raises(UnavailableError, match=r"in answering energy_over: ZeroDivisionError"):
+            await site.ask("energy_over", "a", dict, odd)
+        assert await site.ask("energy_over", "a", dict, span) == {"energy_wh": 100, "known": 1}
+        assert (await standing(site))["standing"] == "running"
+
+
+async def test_an_app_that_breaks_while_it_changes_is_stopped(site: Site) -> None:
+    async with site.host(apps=(COUNTING,)):
+        with pytest.raises(UnavailableError, match=r"It broke in set_count_limit: .*negative"):
+            await site.ask("set_count_limit", "_", dict, {"limit_wh": -1})
+        with pytest.raises(UnavailableError, match="not at work"):
+            await site.ask("counted", "a", dict)
+
+
+async def test_names_of_requests_are_unique_on_a_host(site: Site) -> None:
+    clashing = replace(COUNTING, config={"also_answers": "usage_now"})
+    async with site.host(apps=(clashing, COUNTING)):
+        found = await standing(site)
+        assert found["standing"] == "refused"
+        assert "would answer usage_now, which others answer" in str(found["reason"])
+        assert (await site.ask("host", "_", dict[str, object]))["twins"] == 2
+
+
+def test_a_sites_file_grants_apps() -> None:
+    octets = b"""{"id": "g1", "apps": [{"name": "tariff", "grants": ["set_limit"],
+        "config": {"zone": "Europe/Berlin"}}]}"""
+    (grant,) = msgspec.json.decode(octets, type=GroupSettings).apps
+    assert grant == AppGrant("tariff", "", (CommandKind.SET_LIMIT,), {"zone": "Europe/Berlin"})
+    with pytest.raises(msgspec.ValidationError, match="unknown field `grant`"):
+        msgspec.json.decode(
+            b'{"id": "g1", "apps": [{"name": "t", "grant": []}]}', type=GroupSettings
+        )

@@ -53,6 +53,7 @@ class SetLimit:
 class Over:
     start: datetime
     end: datetime
+    divide_by: int = 1
 
 
 class Counting:
@@ -70,10 +71,12 @@ class Counting:
     def info(self) -> AppInfo:
         kinds = self.settings.config.get("needs", ["disconnect"])
         assert isinstance(kinds, list)
+        another = self.settings.config.get("also_answers")
         return AppInfo(
             name="counting",
             version=self.version,
             requests={
+                **({str(another): RequestKind(Nothing, "Another's.")} if another else {}),
                 "counted": RequestKind(Nothing, "Energy counted so far."),
                 "energy_over": RequestKind(Over, "Energy over a time."),
                 "set_count_limit": RequestKind(
@@ -130,11 +133,18 @@ class Counting:
         arguments = asked.arguments
         if isinstance(arguments, SetLimit):
             before, self.limit_wh = self.limit_wh, arguments.limit_wh
+            if self.limit_wh < 0:
+                raise OverflowError("negative")
             said = Output(None, "limit", view.now, {"limit_wh": self.limit_wh}, self.limit_wh)
             return Answer({"before": before, "limit_wh": self.limit_wh}, Outcome([said]))
         if isinstance(arguments, Over):
             table = history[IMPORT_ENERGY]
-            return Answer({"energy_wh": int(table.gain.sum()), "known": int(table.is_known.sum())})
+            return Answer(
+                {
+                    "energy_wh": int(table.gain.sum()) // arguments.divide_by,
+                    "known": int(table.is_known.sum()),
+                }
+            )
         if asked.meter not in self.energy_wh:
             raise NotFoundError(f"Nothing was counted of meter {asked.meter}.")
         known = self.energy_wh[str(asked.meter)]
