@@ -13,7 +13,7 @@ from metertwin.core.batch import Int64s
 from metertwin.core.clock import from_us, to_us
 from metertwin.core.reading import Origin
 from metertwin.core.units import scaled
-from metertwin.exchange.usage_file import US_PER_S, UsageSeries
+from metertwin.exchange.usage_file import US_PER_S, IntervalEnergies, UsageSeries
 
 _KILO = 3
 _HOUR_S = 3600
@@ -27,7 +27,7 @@ class MonthUsage:
         month: Its first day.
         energy_kwh: Energy of the intervals that begin in it (kvarh for reactive energy).
         interval_count: How many these are.
-        estimated_count: Of these, how many were not measured.
+        estimated_count: Of these, how many were estimated or substituted.
         covered_ratio: Time they cover per time of the month, 0 to 1; a little more where one
             reaches into the next month.
     """
@@ -48,7 +48,7 @@ class SeriesOverview:
         end: End of the last, UTC.
         energy_kwh: All its energy (kvarh for reactive energy).
         interval_count: How many intervals it has.
-        estimated_count: Of these, how many were not measured.
+        estimated_count: Of these, how many were estimated or substituted.
         doubtful_count: Of these, how many have a quality other than good.
         gap_count: How many times the next interval does not begin where the last one ended.
         gap_s: How long these gaps are together.
@@ -79,13 +79,17 @@ def overview(series: UsageSeries, zone: ZoneInfo) -> SeriesOverview:
         end=from_us(int(intervals.end_us[-1])) if count else None,
         energy_kwh=_kwh(series, intervals.gain),
         interval_count=count,
-        estimated_count=int((intervals.origin != Origin.MEASURED).sum()),
+        estimated_count=_estimated_count(intervals),
         doubtful_count=int((intervals.quality != 0).sum()),
         gap_count=int((gaps_us > 0).sum()),
         gap_s=int(gaps_us.sum()) // US_PER_S if count else 0,
         months=_months(series, zone) if count else [],
         hour_means_kw=_hour_means_kw(series, zone),
     )
+
+
+def _estimated_count(intervals: IntervalEnergies) -> int:
+    return int(np.isin(intervals.origin, (Origin.ESTIMATED, Origin.SUBSTITUTED)).sum())
 
 
 def _kwh(series: UsageSeries, gain: Int64s) -> Decimal:
@@ -113,7 +117,7 @@ def _months(series: UsageSeries, zone: ZoneInfo) -> list[MonthUsage]:
                     month,
                     _kwh(series, part.gain),
                     len(part),
-                    int((part.origin != Origin.MEASURED).sum()),
+                    _estimated_count(part),
                     int(part.length_s.sum()) * US_PER_S / length_us,
                 )
             )
