@@ -227,6 +227,27 @@ async def test_a_calendar_for_now_withdraws_the_one_that_waits(bench: Bench) -> 
     assert meaning(bench.calendar) == meaning(FORMER)
 
 
+async def test_no_half_written_calendar_takes_over_when_a_time_comes(bench: Bench) -> None:
+    swapped = (Switch(0, 1), Switch(6 * 60, 2), Switch(17 * 60, 0))
+    months = (MonthDay(5, 1), MonthDay(11, 1))
+    later = tuple(
+        replace(season, start=start) for season, start in zip(CALENDAR.seasons, months, strict=True)
+    )
+    waiting = Calendar(CALENDAR.periods, (swapped, *CALENDAR.day_profiles[1:]), later)
+    wanted = replace(CALENDAR, holidays=())
+    for asked_count in range(4, 40):
+        await bench.write(FORMER)
+        await bench.write(waiting, bench.clock.now() + timedelta(minutes=10))
+        bench.wire.left_count = asked_count
+        with contextlib.suppress(MeterLinkError):
+            await bench.write(wanted)
+            break
+        bench.wire.left_count = 1_000_000
+        await bench.settle(bench.clock.now() + timedelta(minutes=15))
+        assert meaning(bench.calendar) in [meaning(each) for each in (FORMER, waiting, wanted)]
+    assert asked_count > 12
+
+
 async def test_special_days_that_would_be_felt_too_early_are_refused(bench: Bench) -> None:
     with pytest.raises(MeterCalendarError, match="2026-03-28 is a special day before the calend"):
         await bench.write(CALENDAR, datetime(2026, 4, 2, tzinfo=UTC))

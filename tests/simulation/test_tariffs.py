@@ -50,6 +50,7 @@ TABLES = CalendarTables(
     (
         SpecialDay(1, DatePattern(2026, 3, 30), 2),
         SpecialDay(2, DatePattern(month=12, day=25), 2),
+        SpecialDay(3, DatePattern(2026, 7, 15), 2),  # the evening before ends with 4, not with 3
     ),
 )
 
@@ -135,7 +136,7 @@ def test_a_meters_tables_mean_what_a_walk_through_the_day_says() -> None:
 
 
 def _day_id(on: date) -> int:
-    if on == date(2026, 3, 30) or (on.month, on.day) == (12, 25):
+    if on in {date(2026, 3, 30), date(2026, 7, 15)} or (on.month, on.day) == (12, 25):
         return 2
     if 4 <= on.month < 10:
         return 3
@@ -171,7 +172,7 @@ def test_a_date_with_wildcards_is_on_the_days_it_says(
         ({"seasons": ()}, "no season, or a day without a switch"),
         ({"days": (*TABLES.days, DayProfile(9, ()))}, "no season, or a day without a switch"),
         ({"seasons": TABLES.seasons * 7}, "14 seasons; it takes 12"),
-        ({"special_days": TABLES.special_days * 33}, "66 special days; it takes 64"),
+        ({"special_days": TABLES.special_days * 22}, "66 special days; it takes 64"),
         ({"name": b"n" * 33}, "33 octets in a name; it takes 32"),
     ],
 )
