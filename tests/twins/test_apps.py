@@ -294,3 +294,18 @@ def test_a_sites_file_grants_apps() -> None:
         msgspec.json.decode(
             b'{"id": "g1", "apps": [{"name": "t", "grant": []}]}', type=GroupSettings
         )
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [("value", "Encoding objects of type"), ("meter", "Meter id 'a.b' is not"), ("at", "no zone")],
+)
+async def test_an_app_that_says_what_cannot_be_sent_is_stopped_and_nothing_else(
+    site: Site, odd: str, why: str
+) -> None:
+    async with site.host(apps=(replace(COUNTING, config={"says_odd": odd}),)):
+        await site.publish(("a", 1, quarters(1000, 1100)))
+        assert (await site.until_received(2))[0].taken == 2
+        found = await standing(site)
+        assert found["standing"] == "failed"
+        assert why in str(found["reason"])

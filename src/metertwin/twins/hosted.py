@@ -191,11 +191,10 @@ class HostedGroup:
             self.apps.has_news = False
             try:
                 await self.checkpoints.save(encode_checkpoint(self.group, self.apps))
-            except SupersededError:
-                self.apps.close()
-                raise
-            except BaseException:
-                self.apps.has_news = True
+            except BaseException as error:
+                self.apps.has_news = True  # so that whoever keeps house tries, and finds out
+                if isinstance(error, SupersededError):
+                    self.apps.close()
                 raise
             self.saved_sequence = sequence
 

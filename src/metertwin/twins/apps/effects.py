@@ -6,7 +6,6 @@ was concluded from it. Carrying out again is harmless, because every part has an
 
 import hashlib
 import zlib
-from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
@@ -16,7 +15,7 @@ from metertwin.apps.app import Finding, Outcome, Output, Proposal
 from metertwin.core.clock import to_us
 from metertwin.core.command import Command
 from metertwin.core.event import Event, EventSource
-from metertwin.core.ids import CommandId, GroupId
+from metertwin.core.ids import CommandId, GroupId, meter_id
 from metertwin.core.output import AppOutput
 from metertwin.twins.apps.hosted_app import HostedApp
 
@@ -38,20 +37,41 @@ def effects_of(hosted: HostedApp, outcome: Outcome, now: datetime) -> Effects:
 
     Raises:
         TypeError: It holds something that is no plain value; a fault of the app.
+        msgspec.ValidationError: A field is of another type; likewise.
+        InvalidInputError: A meter's id is none, or a time has no zone; likewise.
     """
     assert hosted.info is not None
     version = hosted.info.version
-    tally = hosted.tally
-    tally.output_count += len(outcome.outputs)
-    tally.finding_count += len(outcome.findings)
-    tally.proposal_count += len(outcome.proposals)
-    return Effects(
+    effects = Effects(
         app=hosted.name,
         at=now,
         outputs=[_output(hosted, version, each, now) for each in outcome.outputs],
         events=[_event(hosted.name, each, now) for each in outcome.findings],
-        proposals=[_plain(each) for each in outcome.proposals],
+        proposals=[*outcome.proposals],
     )
+    _check(effects)
+    tally = hosted.tally
+    tally.output_count += len(outcome.outputs)
+    tally.finding_count += len(outcome.findings)
+    tally.proposal_count += len(outcome.proposals)
+    return effects
+
+
+def _check(effects: Effects) -> None:
+    """Raise unless the effects can be kept and sent: later there is nobody to blame."""
+    msgspec.msgpack.decode(msgspec.msgpack.encode(effects), type=Effects)
+    for meter in (
+        *(output.meter for output in effects.outputs if output.meter is not None),
+        *(event.meter for event in effects.events),
+        *(proposal.meter for proposal in effects.proposals),
+    ):
+        meter_id(meter)
+    for moment in (
+        *(output.at for output in effects.outputs),
+        *(event.captured_at for event in effects.events),
+        *(proposal.expires_at for proposal in effects.proposals),
+    ):
+        to_us(moment)
 
 
 def output_identity(output: AppOutput) -> str:
@@ -121,9 +141,3 @@ def _event(app: str, finding: Finding, now: datetime) -> Event:
         received_at=now,
         detail=finding.detail,
     )
-
-
-def _plain(proposal: Proposal) -> Proposal:
-    """Return the proposal after a look at whether it can be kept."""
-    plain: Mapping[str, object] = msgspec.to_builtins(proposal)
-    return msgspec.convert(plain, Proposal)

@@ -4,7 +4,7 @@ Known intervals are kept by meter and start, so the state depends on the set of 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -110,7 +110,7 @@ class Counting:
             known[start_us] = gain_wh
             at = from_us(start_us)
             value = {"energy": Decimal(gain_wh) / 1000, "at": at}
-            outputs.append(Output(meter, "energy", at, value, revision))
+            outputs.append(odd(Output(meter, "energy", at, value, revision), self.settings))
             if gain_wh > self.limit_wh:
                 findings.append(Finding(meter, "heavy_quarter", at, f"{gain_wh} Wh"))
                 kind = CommandKind(str(self.settings.config.get("propose", "disconnect")))
@@ -175,3 +175,13 @@ class Counting:
             )
         self.limit_wh = saved["limit_wh"]
         self.energy_wh = {meter: dict(known) for meter, known in saved["energy"]}
+
+
+def odd(output: Output, settings: AppSettings) -> Output:
+    """Return the output, or what no app may say if a test wants that."""
+    changes: dict[str, dict[str, object]] = {
+        "value": {"value": {"energy": object()}},
+        "meter": {"meter": "a.b"},
+        "at": {"at": output.at.replace(tzinfo=None)},
+    }
+    return replace(output, **changes.get(str(settings.config.get("says_odd")), {}))  # type: ignore[arg-type] # wrong on purpose
