@@ -78,7 +78,7 @@ WRONG_COMMANDS = [
     (b'{"kind":"disconnect","expires_in_s":0}', "> 0"),
     (b'{"kind":"disconnect","when":"now"}', "unknown field `when`"),
     (b"{", "Input data was truncated."),
-    (b'{"kind":"set_limit","arguments":{"limit_w":"much"}}', "Expected `int`"),
+    (b'{"kind":"set_limit","arguments":{"limit_w":[3]}}', "Expected `int | str`"),
 ]
 
 
