@@ -1,71 +1,25 @@
 """The whole way: simulated meters, gateway, bus, twin host, recorder, API, command line."""
 
 import asyncio
-import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.cli.terminal import Terminal, running_site
 
 from metertwin.apps.tariff.calendar_meaning import meaning
 from metertwin.apps.tariff.calendar_text import calendar_from_plain
 from metertwin.apps.tariff.documents import parse_tariff
 from metertwin.apps.tariff.energy import EnergyCharge
-from metertwin.bus.server import free_port
-from metertwin.cli.demo.plan import DemoOptions, site_of
-from metertwin.fleet.launch import LocalSite
-from metertwin.fleet.state import StateDirectory
-from metertwin.fleet.supervisor import Supervisor
 
 METERS = 3
 
 
-class Terminal:
-    """Runs commands against one site."""
-
-    def __init__(self, state: Path) -> None:
-        self._state = state
-
-    async def run(self, *arguments: str) -> tuple[int, str, str]:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "metertwin.cli",
-            *arguments,
-            "--state",
-            str(self._state),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, error = await child.communicate()
-        assert child.returncode is not None
-        return child.returncode, out.decode(), error.decode()
-
-    async def json(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON is anything
-        code, out, error = await self.run(*arguments, "--json")
-        assert code == 0, error
-        return json.loads(out)
-
-
 @pytest.fixture
 async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
-    state = StateDirectory(tmp_path / "site")
-    options = DemoOptions(METERS, 60.0, None, free_port(), "high", None, state.root, 1, 1)
-    site = LocalSite(state, site_of(options), Supervisor(), lambda _: None)
-    try:
-        await site.start()
-        here = Terminal(state.root)
-        async with asyncio.timeout(60):
-            while (await here.run("health"))[0] != 0:
-                pass
-            while (await here.json("twins", "--status", "in_step"))["total"] <= METERS:
-                pass  # the transformer has a meter as well
+    async with running_site(tmp_path / "site", meters_count=METERS, past_days=1) as here:
         yield here
-    finally:
-        await site.stop()
 
 
 async def test_people_see_ask_command_and_account_for_a_running_site(

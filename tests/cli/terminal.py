@@ -1,0 +1,63 @@
+"""A running site of a few meters, and somebody at its command line."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from metertwin.bus.server import free_port
+from metertwin.cli.demo.plan import DemoOptions, site_of
+from metertwin.fleet.launch import LocalSite
+from metertwin.fleet.state import StateDirectory
+from metertwin.fleet.supervisor import Supervisor
+
+
+class Terminal:
+    """Runs commands against one site."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+
+    async def run(self, *arguments: str) -> tuple[int, str, str]:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "metertwin.cli",
+            *arguments,
+            "--state",
+            str(self._state),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, error = await child.communicate()
+        assert child.returncode is not None
+        return child.returncode, out.decode(), error.decode()
+
+    async def json(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON is anything
+        code, out, error = await self.run(*arguments, "--json")
+        assert code == 0, error
+        return json.loads(out)
+
+
+@contextlib.asynccontextmanager
+async def running_site(root: Path, *, meters_count: int, past_days: int) -> AsyncIterator[Terminal]:
+    """Start a site, wait until every twin is in step, and end it afterwards."""
+    state = StateDirectory(root)
+    options = DemoOptions(
+        meters_count, 60.0, None, free_port(), "high", None, state.root, 1, past_days
+    )
+    site = LocalSite(state, site_of(options), Supervisor(), lambda _: None)
+    try:
+        await site.start()
+        here = Terminal(state.root)
+        async with asyncio.timeout(60):
+            while (await here.run("health"))[0] != 0:
+                pass
+            while (await here.json("twins", "--status", "in_step"))["total"] <= meters_count:
+                pass  # the transformer has a meter as well
+        yield here
+    finally:
+        await site.stop()
