@@ -88,7 +88,6 @@ class Past:
         period_us = self.window.period_us(obis)
         at_once = max(meters_per_page((end_us - start_us) // period_us), 1)
         pages: list[IntervalTable] = []
-        missing: list[MeterId] = []
         to = subject(self.group.settings.id, Kind.HISTORY)
         for first in range(0, len(meters), at_once):
             some = list(meters[first : first + at_once])
@@ -104,7 +103,6 @@ class Past:
             try:
                 octets = await ask(self.bus, to, Request("intervals", arguments), left_s, bytes)
             except NotFoundError:
-                missing.extend(some)
-                continue
+                continue  # none of these meters: their rows stay unknown
             pages.append(unpack_table(octets))
         return stacked(pages, meters) if pages else None
