@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from metertwin.api.asking import ask_group
+from metertwin.api.bills import bills_of
 from metertwin.api.context import ApiContext
 from metertwin.api.ranges import asked_range
 from metertwin.api.resources.documentation import answers
@@ -22,6 +23,7 @@ from metertwin.core.clock import from_us, to_us
 from metertwin.core.errors import InvalidInputError, NotFoundError
 from metertwin.core.ids import meter_id
 from metertwin.core.obis import Obis
+from metertwin.exchange.bill_summary import BillSummary
 from metertwin.exchange.comma_separated import usage_csv
 from metertwin.exchange.green_button import green_button
 from metertwin.exchange.usage_file import EXPORT, IMPORT, UsageFile, UsageSeries
@@ -40,6 +42,12 @@ class UsageFormat(StrEnum):
 
 _MEDIA_TYPES = {UsageFormat.GREENBUTTON: "application/atom+xml", UsageFormat.CSV: "text/csv"}
 _ENDINGS = {UsageFormat.GREENBUTTON: "xml", UsageFormat.CSV: "csv"}
+
+
+class BillsFormError(InvalidInputError):
+    """Bills are asked for in a form that has none."""
+
+    code = "input.bills_form"
 
 
 class ZoneError(InvalidInputError):
@@ -67,6 +75,9 @@ async def export_usage(
     zone: Annotated[
         str, QueryParameter(max_length=60, description="Zone of local days, its IANA name.")
     ] = "UTC",
+    bills: Annotated[
+        bool, QueryParameter(description="Whether a Green Button file has the months' bills.")
+    ] = False,
 ) -> Response[bytes]:
     """Return the energies drawn and fed in per capture period, as a file.
 
@@ -74,6 +85,11 @@ async def export_usage(
     left out; a run of which only the total is known is one longer interval.
     """
     whose, local = meter_id(meter), _zone(zone)
+    if bills and format is UsageFormat.CSV:
+        raise BillsFormError(
+            "bills is for format greenbutton; a CSV file of usage has none. Leave one of the two "
+            "out."
+        )
     group = await context.directory.group_of(whose)
     asked = _on_hours(asked_range(context, start, end), start, end)
 
@@ -96,8 +112,10 @@ async def export_usage(
 
     told = [await one(obis) for obis in (IMPORT, EXPORT)]
     series = [each for each in told if each is not None]
-    file = UsageFile(series=series, zone=local)
     now = context.clock.now()
+    months = await bills_of(context, whose, asked["start"], asked["end"], local) if bills else []
+    summaries = [BillSummary.of(bill, now) for bill in months]
+    file = UsageFile(series=series, bills=summaries, zone=local)
     content = await asyncio.to_thread(
         lambda: usage_csv(file) if format is UsageFormat.CSV else green_button(file, now)
     )

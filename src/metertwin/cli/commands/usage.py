@@ -112,11 +112,20 @@ def export(
     form: Annotated[
         UsageForm, typer.Option("--format", help="Form of the file.")
     ] = UsageForm.GREENBUTTON,
+    bills: Annotated[
+        bool, typer.Option("--bills", help="Put the months' bills into a Green Button file.")
+    ] = False,
     zone: ZoneOption = None,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Export a meter's usage from a running site."""
-    parameters = {"start": start, "end": end, "format": form.value, "zone": zone}
+    parameters = {
+        "start": start,
+        "end": end,
+        "format": form.value,
+        "zone": zone,
+        "bills": "true" if bills else None,
+    }
     with ApiClient(state) as api:
         path = f"/v1/twins/{quote(meter, safe='')}/usage"
         octets = api.get_bytes(path, parameters, _MEDIA_TYPES[form])
