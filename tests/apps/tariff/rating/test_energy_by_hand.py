@@ -229,6 +229,26 @@ def test_real_time_prices_hold_interval_by_interval() -> None:
     assert "0.0200 CHF per kWh on average" in bill.lines[0].because
 
 
+def test_a_critical_peak_price_may_replace_the_real_time_price() -> None:
+    tariff = tariff_of(RealTimePrice(), critical_peak=CriticalPeak(d("2")))
+    usage = usage_of(tariff, [[1000, 3000, 5000]])
+    series = PriceSeries(usage.start_us, 3 * 3600, (d("0.10"),))
+    event = (usage.start_us + HOUR_US, usage.start_us + 2 * HOUR_US)
+    (bill,) = bills_of(tariff, usage, dynamics=Dynamics(series, (event,)))
+    # (1 + 5) x 0.10 and 3 x 2
+    assert [line.amount for line in bill.lines] == [d("0.60"), d("6.00")]
+    assert [line.quantity for line in bill.lines] == [6, 3]
+
+
+def test_an_event_lasts_from_its_start_to_before_its_end() -> None:
+    tariff = tariff_of(one_price("0"), critical_peak=CriticalPeak(d("1")))
+    usage = usage_of(tariff, [[1000, 2000, 4000, 8000]])
+    for first, end, kwh in ((0, 1, 1), (1, 3, 6), (2, 4, 12)):
+        span = (usage.start_us + first * HOUR_US, usage.start_us + end * HOUR_US)
+        (bill,) = bills_of(tariff, usage, dynamics=Dynamics(critical_peaks_us=(span,)))
+        assert amounts(bill)["Critical peak"] == kwh
+
+
 def test_real_time_prices_that_do_not_cover_the_usage_are_refused() -> None:
     tariff = tariff_of(RealTimePrice())
     usage = usage_of(tariff, [[1, 1, 1]])

@@ -206,8 +206,23 @@ def test_a_yearly_minimum_is_made_up_for_in_the_years_last_month() -> None:
     )
 
 
+def test_what_feeding_in_earns_does_not_make_up_for_a_minimum() -> None:
+    tariff = tariff_of(PRICED, export=terms(Metering.NET_BILLING), minimum_per_month=d("10"))
+    bills = billed(tariff, (100, 100), (300, 200))
+    # 20 - 24 = -4, and the whole minimum; 20 - 16 = 4, and what is missing to 10
+    assert [bill.total for bill in bills] == [d("6.00"), d("10.00")]
+
+
+def test_what_a_monthly_minimum_adds_counts_for_the_year() -> None:
+    tariff = tariff_of(one_price("0.10"), minimum_per_month=d("8"), minimum_per_year=d("100"))
+    bills = bills_of(tariff, usage_of(tariff, flat_months_wh(*[0] * 11, 100)))
+    # 11 x 8 = 88; December's 10 make 98, 2 are missing.
+    assert [bill.total for bill in bills] == [8] * 11 + [12]
+
+
 def test_taxes_are_on_the_kinds_they_name_and_not_on_taxes() -> None:
-    taxes = (Tax("VAT", d("10")), Tax("City", d("5"), frozenset({ChargeKind.ENERGY})))
+    on_energy = frozenset({ChargeKind.ENERGY, ChargeKind.TAX})
+    taxes = (Tax("VAT", d("10")), Tax("City", d("5"), on_energy))
     tariff = tariff_of(one_price("1"), fixed=(FixedCharge("Base", d("20")),), taxes=taxes)
     (bill,) = bills_of(tariff, usage_of(tariff, [[30_000]]))
     assert amounts(bill)["VAT"] == d("5.00")  # 10 % of 50

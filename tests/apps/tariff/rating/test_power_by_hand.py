@@ -147,9 +147,9 @@ def test_apparent_demand_takes_both_energies_of_the_same_window() -> None:
     (bill,) = bills_of(tariff, usage)
     assert amounts(bill)["Demand"] == d("50.00")
     assert bill.lines[-1].unit == "kVA"
-    # sqrt(1^2 + 1^2) = 1.41421..., to a thousandth
-    usage = usage_of(tariff, [[1_000]], import_varh_counts=[[1_000]])
-    assert amounts(bills_of(tariff, usage)[0])["Demand"] == d("14.14")
+    # sqrt(1^2 + 0.7^2) = 1.220655..., to a thousandth
+    usage = usage_of(tariff, [[1_000]], import_varh_counts=[[700]])
+    assert amounts(bills_of(tariff, usage)[0])["Demand"] == d("12.21")
     with pytest.raises(RatingError, match="reactive energy"):
         rate(tariff, usage_of(tariff, [[1_000]]))
 

@@ -105,8 +105,8 @@ def _minimum_line(book: Book, name: str, missing: Fixed, minimum: Decimal) -> Li
 
 
 def add_tax_lines(book: Book) -> None:
-    """Add each tax on the lines it is levied on, as billed."""
-    bases = [(tax, book.sum_of(tax.on - {ChargeKind.TAX})) for tax in book.tariff.taxes]
+    """Add each tax on the lines it is levied on, as billed, none of them on another tax."""
+    bases = [(tax, book.sum_of(tax.on)) for tax in book.tariff.taxes]
     for tax, base in bases:
         book.add(_tax_line(book, tax, base))
 
