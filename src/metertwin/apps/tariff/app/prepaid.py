@@ -1,0 +1,141 @@
+"""Prepaid accounts: payments, what is left, and telling it when that is little."""
+
+from datetime import date
+from decimal import Decimal
+
+from metertwin.apps.app import Answer, Asked, Finding, History
+from metertwin.apps.tariff.app.answers import Balance
+from metertwin.apps.tariff.app.arguments import TopUpArguments
+from metertwin.apps.tariff.app.chain import edges_us_of, month_at
+from metertwin.apps.tariff.app.desk import Desk, row_of
+from metertwin.apps.tariff.app.errors import (
+    BillingRequestError,
+    NotBilledError,
+    TopUpConflictError,
+)
+from metertwin.apps.tariff.app.notes import basis_of
+from metertwin.apps.tariff.app.so_far import OpenMonths
+from metertwin.apps.tariff.app.state import Purse
+from metertwin.apps.tariff.app.usage import DAY_US
+from metertwin.apps.tariff.tariff import Prepayment, Tariff
+from metertwin.apps.view import GroupView
+from metertwin.core.errors import MeterTwinError
+from metertwin.core.ids import MeterId
+
+_NOTHING = Decimal(0)
+_FINDINGS = {"low": "balance_low", "exhausted": "credit_exhausted"}
+_ORDER = ("ok", "low", "exhausted")
+
+
+def answer_top_up(desk: Desk, view: GroupView, asked: Asked, history: History) -> Answer:
+    """Answer `top_up`: the payment counts once, whatever happens."""
+    arguments = asked.arguments
+    assert isinstance(arguments, TopUpArguments)
+    row = row_of(view, asked)
+    meter = view.meters[row]
+    tariff, _ = _prepayment(desk, view, meter)
+    digits = tariff.rounding.digits
+    exponent = arguments.amount.as_tuple().exponent
+    is_exact = isinstance(exponent, int) and exponent >= -digits
+    if not arguments.id or not is_exact or not 0 < arguments.amount < 10**9:
+        raise BillingRequestError(
+            f"Payment {arguments.id!r} of {arguments.amount} {tariff.currency} is none; give an id "
+            f"and an amount above 0 with at most {digits} digits behind the point."
+        )
+    purse = desk.state.purses.setdefault(meter, Purse(month_at(tariff, view.now)))
+    known = purse.top_ups.get(arguments.id, arguments.amount)
+    if known != arguments.amount:
+        raise TopUpConflictError(
+            f"Payment {arguments.id} was {known} {tariff.currency} before and is "
+            f"{arguments.amount} {tariff.currency} now; give each payment an id of its own.",
+            id=arguments.id,
+        )
+    purse.top_ups[arguments.id] = arguments.amount
+    return Answer(_balance(desk, view, row, history))
+
+
+def answer_balance(desk: Desk, view: GroupView, asked: Asked, history: History) -> Answer:
+    """Answer `balance`."""
+    return Answer(_balance(desk, view, row_of(view, asked), history))
+
+
+def watch_purses(desk: Desk, view: GroupView) -> list[Finding]:
+    """Return which balances became low or were used up since the last run, each crossing once."""
+    findings = []
+    for row, meter in enumerate(view.meters):
+        terms = desk.settings.terms(meter)
+        if terms is None or not terms.is_prepaid:
+            continue
+        try:
+            tariff, _ = _prepayment(desk, view, meter)
+            purse = desk.state.purses.setdefault(meter, Purse(month_at(tariff, view.now)))
+            balance = _balance(desk, view, row, {})
+        except MeterTwinError:
+            continue  # without intervals or prices there is nothing new to say
+        if _ORDER.index(balance.standing) > _ORDER.index(purse.standing):
+            detail = f"The prepaid balance is {balance.balance} {tariff.currency}"
+            left = balance.left_days
+            when = "." if left is None or left <= 0 else f", enough for about {left:.1f} days."
+            name = _FINDINGS[balance.standing]
+            findings.append(Finding(meter, name, view.now, detail + when))
+        purse.standing = balance.standing
+    return findings
+
+
+def _balance(desk: Desk, view: GroupView, row: int, history: History) -> Balance:
+    meter = view.meters[row]
+    tariff, terms = _prepayment(desk, view, meter)
+    purse = desk.state.purses.get(meter, Purse(month_at(tariff, view.now)))
+    months = desk.open_months(view, row, history)
+    charged = purse.charged_before_amount + _charged(desk, months, meter, purse.opened)
+    topped_up = sum(purse.top_ups.values(), _NOTHING)
+    balance = topped_up - charged
+    per_day = _per_day(months)
+    bill = months.bill
+    return Balance(
+        basis=basis_of(bill, months.newest_us, view.now, months.notes()),
+        balance=balance,
+        topped_up_amount=topped_up,
+        charged_amount=charged,
+        emergency_credit=terms.emergency_credit,
+        per_day_amount=per_day,
+        left_days=None if not per_day or per_day < 0 else max(float(balance / per_day), 0.0),
+        standing=_standing(balance, terms),
+    )
+
+
+def _charged(desk: Desk, months: OpenMonths, meter: MeterId, opened: date) -> Decimal:
+    issued = [
+        each.revisions[-1].total for month, each in desk.state.issued_of(meter) if month >= opened
+    ]
+    running = [
+        chained.rated.totals(chained.month_index)[0]
+        for chained in months.chain
+        if chained.month >= opened
+    ]
+    return sum([*issued, *running], _NOTHING)
+
+
+def _per_day(months: OpenMonths) -> Decimal | None:
+    if months.projected_total is None:
+        return None
+    start_us, end_us = edges_us_of(months.running.tariff, months.running.month)
+    days = round((end_us - start_us) / DAY_US)
+    return (months.projected_total / days).quantize(Decimal("0.0001"))
+
+
+def _standing(balance: Decimal, terms: Prepayment) -> str:
+    if balance <= -terms.emergency_credit:
+        return "exhausted"
+    return "low" if balance < terms.low_balance else "ok"
+
+
+def _prepayment(desk: Desk, view: GroupView, meter: MeterId) -> tuple[Tariff, Prepayment]:
+    tariff = desk.settings.tariff_on(meter, view.now.date())
+    terms = desk.settings.terms(meter)
+    if terms is None or not terms.is_prepaid or tariff.prepayment is None:
+        raise NotBilledError(
+            f"Meter {meter} is not prepaid: it needs `prepaid: true` and a tariff with prepayment.",
+            meter=meter,
+        )
+    return tariff, tariff.prepayment
