@@ -1,10 +1,14 @@
 """How answers of twins and their apps are shown: bills with their reasons, lists as tables."""
 
+import re
 from typing import Any, TypeGuard
 
-from metertwin.cli.show import age, console, moment, table
+import yaml
+
+from metertwin.cli.show import age, console, table
 
 Plain = dict[str, Any]
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d.*(Z|[+-]\d\d:\d\d)")
 # What every answer of an app rests on stands below it, not among its values.
 _BASIS = "basis"
 
@@ -17,23 +21,27 @@ def show_answer(title: str, answer: object) -> None:
     if isinstance(bill, dict) and "lines" in bill:
         show_bill(bill)
         answer = {name: value for name, value in answer.items() if name != "bill"}
-    single = {n: v for n, v in answer.items() if n != _BASIS and not _has_rows(v)}
+    whole = {n: v for n, v in answer.items() if n != _BASIS and not _has_rows(v)}
+    single = {n: v for n, v in whole.items() if v != [] and not _is_deep(v)}
     if single:
         rows = [[_words(name), *_value_and_age(value)] for name, value in single.items()]
         console.print(table(title, ("what", "value", "age"), rows))
     for name, value in answer.items():
         if _has_rows(value):
             _show_rows(_words(name), value)
+        elif name in whole and _is_deep(value):
+            text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+            console.print(f"[bold]{_words(name)}[/]\n{text}", highlight=False)
     if isinstance(basis := answer.get(_BASIS), dict):
         _show_basis(basis)
 
 
 def show_bill(bill: Plain) -> None:
     """Print a bill as its customer reads it: lines, total, and the reason of each line."""
-    state = "" if bill["is_final"] else " so far"
+    extent = "" if bill["is_final"] else f" so far, up to {_shown(bill['end'])}"
     title = (
-        f"Bill of {bill['meter']}{state}, {moment(bill['start'])[:10]} to "
-        f"{moment(bill['end'])[:16]} UTC, tariff {bill['tariff']} version {bill['tariff_version']}"
+        f"Bill of {bill['meter']} for the month from {bill['month']}{extent}, tariff "
+        f"{bill['tariff']} version {bill['tariff_version']}"
     )
     rows = [
         (
@@ -69,12 +77,23 @@ def _show_basis(basis: Plain) -> None:
 
 
 def _show_rows(title: str, rows: list[Plain]) -> None:
+    rows = [_with_tariff(row) for row in rows]
     names = [name for name in rows[0] if not any(_is_nested(row.get(name)) for row in rows)]
     shown = [[_cell(row.get(name)) for name in names] for row in rows]
     console.print(table(title, [_words(name) for name in names], shown))
     for row in rows:
         for sentence in row.get("why", []):
             console.print(f"  {sentence}", highlight=False)
+
+
+def _with_tariff(row: Plain) -> Plain:
+    """Return a row that rests on a tariff of its own with the tariff before the rest."""
+    basis = row.get(_BASIS)
+    return {"tariff": basis["tariff"], **row} if isinstance(basis, dict) else row
+
+
+def _is_deep(value: object) -> bool:
+    return isinstance(value, dict) and any(isinstance(each, dict | list) for each in value.values())
 
 
 def _has_rows(value: object) -> TypeGuard[list[Plain]]:
@@ -92,11 +111,19 @@ def _value_and_age(value: object) -> tuple[str, str]:
         return ("; ".join(map(str, value)) if len(value) < 4 else f"{len(value)} of them"), ""
     if isinstance(value, dict):
         return ", ".join(f"{name}: {each}" for name, each in value.items()), ""
-    return "-" if value is None else str(value), ""
+    return "-" if value is None else str(_shown(value)), ""
 
 
 def _cell(value: object) -> object:
-    return round(value, 3) if isinstance(value, float) else value
+    return round(value, 3) if isinstance(value, float) else _shown(value)
+
+
+def _shown(value: object) -> object:
+    """Return times as people read them, to the minute; other values as they are."""
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        return value
+    zone = "UTC" if value.endswith("Z") else value[-6:]
+    return f"{value[:10]} {value[11:16]} {zone}"
 
 
 def _words(name: str) -> str:

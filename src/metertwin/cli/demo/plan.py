@@ -23,6 +23,7 @@ METERS_MAX_COUNT = 50_000
 LIVED_DAYS_MAX, LIVED_METER_DAYS = 62, 6_200
 PAST_DAYS_MAX = 400
 HOUSEHOLD_TARIFF = Path(__file__).with_name("household-tou.yaml")
+FLAT_TARIFF = Path(__file__).with_name("household-flat.yaml")
 SPEED_MAX_RATIO = 10_000.0
 
 
@@ -106,7 +107,11 @@ def _tariff_app(file: Path) -> AppGrant:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"Tariff {file} cannot be read: {error}.") from error
     tariff = parse_tariff(text, str(file))
-    return AppGrant("tariff", config={"tariffs": [text], "default": tariff.id})
+    # A second one, so that a customer has something to compare with.
+    flat_text = FLAT_TARIFF.read_text()
+    is_other = parse_tariff(flat_text, FLAT_TARIFF.name).id != tariff.id
+    texts = [text, flat_text] if is_other else [text]
+    return AppGrant("tariff", config={"tariffs": texts, "default": tariff.id})
 
 
 def fresh_state(root: Path) -> StateDirectory:
