@@ -108,6 +108,14 @@ def test_a_comparison_has_the_lines_that_differ_and_why() -> None:
     assert line.before.quantity == 12
 
 
+def test_a_quantity_that_changed_is_told_though_it_costs_the_same() -> None:
+    tariff = tariff_of(one_price("0.10"))
+    before, after = (rate(tariff, usage_of(tariff, [[wh]])).bill(0, 0) for wh in (1000, 1001))
+    change = compare(before, after, [])
+    assert change.difference == 0
+    assert len(change.lines) == 1
+
+
 def test_lines_that_only_one_bill_has_are_told() -> None:
     usage = usage_of(TARIFF, [[1000] * 24])
     other = tariff_of(one_price("0.20"))

@@ -68,6 +68,13 @@ def test_demand_is_averaged_over_its_window() -> None:
         assert amounts(bill)["Demand"] == 10 * kilowatts
 
 
+def test_windows_of_one_month_do_not_count_in_the_next() -> None:
+    tariff = tariff_of(FREE, demand=(demand(window_s=7200),))
+    bills = bills_of(tariff, usage_of(tariff, flat_months_wh(10, 4, 6)))
+    # The first hour's energy over two hours: 5, 2 and 3 kW.
+    assert [amounts(bill)["Demand"] for bill in bills] == [50, 20, 30]
+
+
 def test_a_window_that_intervals_do_not_fill_is_refused() -> None:
     tariff = tariff_of(FREE, demand=(demand(window_s=1800),))
     with pytest.raises(RatingError, match="averaged over 1800 s, but intervals are 3600 s"):
