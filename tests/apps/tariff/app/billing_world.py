@@ -174,7 +174,7 @@ class Host:
         self.said.outputs.extend(outcome.outputs)  # type: ignore[attr-defined]
         self.said.findings.extend(outcome.findings)  # type: ignore[attr-defined]
 
-    def ask(self, name: str, meter: str | None = None, **arguments: Any) -> Any:
+    def ask(self, name: str, meter: str | None = None, **arguments: Any) -> Any:  # noqa: ANN401  of every request
         """Ask as a host does: arguments converted, history fetched where it is wanted."""
         kind = self.app.info.requests[name]
         assert kind.is_of_group == (meter is None)
@@ -207,7 +207,7 @@ class Host:
         return [(found.name, found.detail) for found in self.said.findings]
 
 
-def host_of(start: str, days: int, meters: Sequence[str] = ("m1",), **config: Any) -> Host:
+def host_of(start: str, days: int, meters: Sequence[str] = ("m1",), **config: Any) -> Host:  # noqa: ANN401  plain values
     """Return a host over an empty world from a UTC midnight on."""
     terms = config.pop("terms", {})
     config = {"tariffs": [FLAT, TWO_RATE], "default": "flat", "meters": terms, **config}

@@ -58,12 +58,11 @@ def answer_bill(desk: Desk, view: GroupView, asked: Asked, history: History) -> 
                 basis = basis_of(bill, months.newest_us, view.now, notes)
                 return Answer(MonthBill(basis, bill, is_issued=False))
     for past in rate_past(desk, view, [row], month, history):
-        start_us = past.usage.batch.start_us + past.chained.first_index * past.usage.batch.period_us
-        first_us, bill = int(past.usage.first_us[0]), past.chained.bill(0)
-        if first_us >= 0 and bill.missing_count < bill.interval_count:
-            basis = basis_of(bill, int(past.usage.newest_us[0]), view.now, past.notes(0))
-            return Answer(MonthBill(basis, bill, is_issued=False))
-        raise _no_usage(meter, month, first_us if first_us > start_us else -1)
+        if not past.is_told(0):
+            raise _no_usage(meter, month, past.begins_us(0))
+        bill = past.chained.bill(0)
+        basis = basis_of(bill, int(past.usage.newest_us[0]), view.now, past.notes(0))
+        return Answer(MonthBill(basis, bill, is_issued=False))
     raise _no_usage(meter, month, -1)
 
 
@@ -127,9 +126,8 @@ def _rated(
 ) -> Iterator[tuple[int, Bill, int]]:
     for past in rate_past(desk, view, wanted[0], wanted[1], history):
         for place, row in enumerate(past.rows):
-            bill = past.chained.bill(place)
-            if bill.missing_count < bill.interval_count:
-                yield row, bill, int(past.usage.newest_us[place])
+            if past.is_told(place):
+                yield row, past.chained.bill(place), int(past.usage.newest_us[place])
 
 
 def _month(desk: Desk, view: GroupView, asked: Asked) -> date:

@@ -36,6 +36,17 @@ class PastMonth:
     chained: ChainMonth
     since: date
 
+    def begins_us(self, place: int) -> int:
+        """Return when a meter's first interval begins, microseconds since 1970; -1: never."""
+        return int(self.usage.first_us[place])
+
+    def is_told(self, place: int) -> bool:
+        """Say whether anything is known of the month of one of the meters."""
+        batch = self.usage.batch
+        end_us = batch.start_us + self.chained.end_index * batch.period_us
+        bill = self.chained.bill(place)
+        return 0 <= self.begins_us(place) < end_us and bill.missing_count < bill.interval_count
+
     def notes(self, place: int) -> list[str]:
         """Return what the bill of one of the meters rests on besides its intervals."""
         chained = self.chained

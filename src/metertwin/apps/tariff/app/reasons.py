@@ -25,7 +25,7 @@ def reasons_of(
     Args:
         before: What the old bill followed from, besides intervals.
         after: The same of the new one.
-        unmeasured_us: Runs that no meter had told then: start in microseconds since 1970 UTC, count.
+        unmeasured_us: Runs that no meter had told then: start (us since 1970 UTC) and count.
         came_us: Starts of the intervals that came since.
         period_s: Length of an interval.
         zone: Whose days the sentences name.

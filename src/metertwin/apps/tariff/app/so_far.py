@@ -38,6 +38,7 @@ class OpenMonths:
     Attributes:
         usage: Of all of them, so far.
         chain: Rated, ascending; the last one is the running month.
+        bill: The running month's, so far.
         since: First month counted, issued ones included.
         carry: What the last issued month handed on.
         projected_total: Total of the running month at its end; None where it cannot be said.
@@ -46,6 +47,7 @@ class OpenMonths:
 
     usage: Usage
     chain: list[ChainMonth]
+    bill: Bill
     since: date
     carry: dict[str, Decimal]
     projected_total: Decimal | None
@@ -55,11 +57,6 @@ class OpenMonths:
     def running(self) -> ChainMonth:
         """The running month."""
         return self.chain[-1]
-
-    @property
-    def bill(self) -> Bill:
-        """The running month's bill so far."""
-        return self.running.bill(0)
 
     @property
     def newest_us(self) -> int:
@@ -127,7 +124,8 @@ def open_months(reader: UsageReader, view: GroupView, row: int, history: History
     chain = rate_chain(reader.state, usage, tariffs, joined([carry]))
     issued = [month for month, _ in reader.state.issued_of(meter)]
     projected, how = _projection(reader, usage, chain, carry)
-    return OpenMonths(usage, chain, min([first, *issued]), carry, projected, how)
+    since = min([first, *issued])
+    return OpenMonths(usage, chain, chain[-1].bill(0), since, carry, projected, how)
 
 
 def bill_so_far(months: OpenMonths, view: GroupView) -> BillSoFar:
