@@ -9,6 +9,7 @@ import numpy as np
 
 from metertwin.apps.app import Finding
 from metertwin.apps.tariff.app.chain import edges_us_of, month_at, month_before
+from metertwin.apps.tariff.app.errors import NotBilledError
 from metertwin.apps.tariff.app.settings import BillingSettings
 from metertwin.apps.tariff.app.state import Account, State
 from metertwin.apps.tariff.app.usage import DAY_US
@@ -63,17 +64,16 @@ class Due:
             account = self.state.accounts.setdefault(meter, Account(seen_us=now_us))
             try:
                 again = self._again(row, meter, account)
-                job = self._next(row, meter, account) if again is None else None
+                job = self._next_at_hand(row, meter, account) if again is None else None
             except MeterTwinError as error:
                 self._refuse(meter, account, f"Its month cannot be billed: {error}")
                 continue
             if again is not None:
                 ready.append(again)
             elif job is not None and job.end_us <= now_us:
-                is_late = now_us >= self._deadline_us(job, account)
-                if self._is_skipped(job, account, is_late=is_late):
-                    continue
-                if is_late:
+                if job.start_us < self.view.intervals.first_us:
+                    continue  # history may still fill the window
+                if now_us >= self._deadline_us(job, account):
                     ready.append(job)
                 elif account.is_touched:
                     account.is_touched = False
@@ -130,7 +130,7 @@ class Due:
         while start_us > first_us:
             month = month_before(month)
             before_us, start_end_us = self._month_us(tariff, month)
-            if before_us < first_us:
+            if before_us < first_us or not self._has_tariff(meter, month):
                 break
             table = self._table(self.settings.registers.imports, before_us, start_end_us, [row])
             if table.is_known.any():
@@ -138,19 +138,29 @@ class Due:
             start_us = before_us
         return earliest
 
-    def _is_skipped(self, job: Job, account: Account, *, is_late: bool) -> bool:
-        """Pass over a month that the window does not reach any more, once it is late."""
-        if job.start_us >= self.view.intervals.first_us:
+    def _has_tariff(self, meter: MeterId, month: date) -> bool:
+        try:
+            self.settings.tariff_on(meter, month)
+        except NotBilledError:
             return False
-        if is_late:
+        return True
+
+    def _next_at_hand(self, row: int, meter: MeterId, account: Account) -> Job | None:
+        """Return the next month, past those that are late and out of the window's reach."""
+        first_us, now_us = self.view.intervals.first_us, to_us(self.view.now)
+        job = self._next(row, meter, account)
+        while job is not None and job.start_us < first_us:
+            if job.end_us > now_us or now_us < self._deadline_us(job, account):
+                break
             account.last_month = job.month
             detail = (
                 f"{job.month:%B %Y} was not issued: intervals are at hand only from "
-                f"{from_us(self.view.intervals.first_us).isoformat()} on. Ask for its bill; it is "
-                "rated from history then."
+                f"{from_us(first_us).isoformat()} on. Ask for its bill; it is rated from history "
+                "then."
             )
-            self.findings.append(Finding(job.meter, "bill_not_issued", self.view.now, detail))
-        return True
+            self.findings.append(Finding(meter, "bill_not_issued", self.view.now, detail))
+            job = self._next(row, meter, account)
+        return job
 
     def _deadline_us(self, job: Job, account: Account) -> int:
         wait_us = self.settings.final_after_days * DAY_US

@@ -88,7 +88,7 @@ def _balance(desk: Desk, view: GroupView, row: int, history: History) -> Balance
     purse = desk.state.purses.get(meter, Purse(month_at(tariff, view.now)))
     months = desk.open_months(view, row, history)
     charged = purse.charged_before_amount + _charged(desk, months, meter, purse.opened)
-    topped_up = sum(purse.top_ups.values(), _NOTHING)
+    topped_up = sum(list(purse.top_ups.values()), _NOTHING)
     balance = topped_up - charged
     per_day = _per_day(months)
     bill = months.bill
