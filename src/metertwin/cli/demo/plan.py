@@ -23,6 +23,7 @@ METERS_MAX_COUNT = 50_000
 LIVED_DAYS_MAX, LIVED_METER_DAYS = 62, 6_200
 PAST_DAYS_MAX = 400
 HOUSEHOLD_TARIFF = Path(__file__).with_name("household-tou.yaml")
+TRANSFORMER_METERS = "t*"  # as the simulator names them
 FLAT_TARIFF = Path(__file__).with_name("household-flat.yaml")
 SPEED_MAX_RATIO = 10_000.0
 
@@ -111,7 +112,8 @@ def _tariff_app(file: Path) -> AppGrant:
     flat_text = FLAT_TARIFF.read_text()
     is_other = parse_tariff(flat_text, FLAT_TARIFF.name).id != tariff.id
     texts = [text, flat_text] if is_other else [text]
-    return AppGrant("tariff", config={"tariffs": texts, "default": tariff.id})
+    config = {"tariffs": texts, "default": tariff.id, "unbilled": [TRANSFORMER_METERS]}
+    return AppGrant("tariff", config=config)
 
 
 def fresh_state(root: Path) -> StateDirectory:

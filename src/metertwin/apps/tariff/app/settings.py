@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 import msgspec
@@ -71,6 +72,7 @@ class BillingSettings:
     Attributes:
         versions: Every tariff's versions, ascending, by id.
         default: Tariff of meters that `meters` does not name; empty: they are not billed.
+        unbilled: Patterns of meters that are not billed unless `meters` names them.
         final_after_days: How long after a month's end late intervals are awaited.
     """
 
@@ -80,12 +82,15 @@ class BillingSettings:
     rules: VeeRules
     final_after_days: int
     registers: Registers
+    unbilled: tuple[str, ...] = ()
 
     def terms(self, meter: MeterId) -> MeterTerms | None:
         """Return what is agreed for a meter; None: it is not billed."""
         if meter in self.meters:
             return self.meters[meter]
-        return MeterTerms((Assignment(self.default),)) if self.default else None
+        if not self.default or any(fnmatchcase(meter, each) for each in self.unbilled):
+            return None
+        return MeterTerms((Assignment(self.default),))
 
     def tariff_on(self, meter: MeterId, day: date) -> Tariff:
         """Return the tariff in the version that a meter's billing month from `day` on has.
@@ -96,8 +101,8 @@ class BillingSettings:
         terms = self.terms(meter)
         if terms is None:
             raise NotBilledError(
-                f"Meter {meter} has no tariff: the configuration's `meters` does not name it and "
-                "there is no `default`.",
+                f"Meter {meter} has no tariff: the configuration's `meters` does not name it, and "
+                "there is no `default` or `unbilled` leaves it out.",
                 meter=meter,
             )
         name = [a.tariff for a in terms.assignments if a.since is None or a.since <= day][-1]
@@ -171,7 +176,7 @@ class _Reader:
     def __init__(self, config: Mapping[str, object]) -> None:
         self.problems: list[str] = []
         self._config = config
-        known = {"tariffs", "default", "meters", "vee", "final_after_days", "registers"}
+        known = {"tariffs", "default", "meters", "vee", "final_after_days", "registers", "unbilled"}
         if unknown := sorted(map(str, config.keys() - known)):
             self.problems.append(
                 f"{', '.join(unknown)} is unknown; known: {', '.join(sorted(known))}"
@@ -190,6 +195,7 @@ class _Reader:
             rules=self._rules(),
             final_after_days=days,
             registers=self._registers(),
+            unbilled=tuple(self._part("unbilled", list[str], [])),
         )
 
     def _part(self, name: str, kind: type[Converted], otherwise: Converted) -> Converted:
