@@ -67,7 +67,7 @@ def periods_of_local_day(day: date, zone: ZoneInfo, step_us: int) -> list[int]:
     after = day + timedelta(days=1)
     end_us = to_us(datetime(after.year, after.month, after.day, tzinfo=zone).astimezone(UTC))
     starts_us = np.arange(start_us, end_us, step_us, dtype=np.int64)
-    return period_indices(CALENDAR, zone, starts_us).tolist()
+    return [int(index) for index in period_indices(CALENDAR, zone, starts_us)]
 
 
 def test_the_day_summer_time_begins_has_no_hour_from_two_to_three() -> None:
