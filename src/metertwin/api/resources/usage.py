@@ -85,11 +85,7 @@ async def export_usage(
     left out; a run of which only the total is known is one longer interval.
     """
     whose, local = meter_id(meter), _zone(zone)
-    if bills and format is UsageFormat.CSV:
-        raise BillsFormError(
-            "bills is for format greenbutton; a CSV file of usage has none. Leave one of the two "
-            "out."
-        )
+    _check_form(format, bills=bills)
     group = await context.directory.group_of(whose)
     asked = _on_hours(asked_range(context, start, end), start, end)
 
@@ -125,6 +121,14 @@ async def export_usage(
         media_type=_MEDIA_TYPES[format],
         headers={"content-disposition": f'attachment; filename="{name}"'},
     )
+
+
+def _check_form(form: UsageFormat, *, bills: bool) -> None:
+    if bills and form is UsageFormat.CSV:
+        raise BillsFormError(
+            "bills is for format greenbutton; a CSV file of usage has none. Leave one of the two "
+            "out."
+        )
 
 
 def _zone(name: str) -> ZoneInfo:
