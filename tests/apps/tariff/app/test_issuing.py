@@ -92,3 +92,21 @@ def test_a_meter_that_begins_within_a_month_is_billed_from_then_on() -> None:
     assert str(bill.value["total"]) == "105.80"
     assert (bill.value["missing_count"], bill.value["estimated_count"]) == (0, 0)
     assert "2026-02-15T00:00+01:00" in str(bill.value["notes"])
+
+
+def test_energy_that_only_moves_within_a_period_leaves_the_bill_as_it_was() -> None:
+    host = host_of("2026-01-31T23:00", 70)
+    host.run_until(at("2026-03-05T00:00"), [500])
+    host.tell([(0, to_us(at("2026-02-10T12:00")), 600), (0, to_us(at("2026-02-10T13:00")), 400)])
+    host.run_until(at("2026-03-05T02:00"), [500])
+    assert len(host.bills()) == 1
+    assert host.findings() == []
+
+
+def test_a_gap_at_the_start_of_a_month_is_estimated_from_the_days_before() -> None:
+    host = host_of("2026-01-31T23:00", 70)
+    first, end = to_us(at("2026-02-28T23:00")), to_us(at("2026-03-01T11:00"))
+    host.run_until(at("2026-03-01T23:00"), [500], frozenset(range(first, end, PERIOD_US)))
+    answer = host.ask("bill_so_far", "m1")
+    assert (answer.basis.estimated_count, answer.basis.missing_count) == (12, 0)
+    assert str(answer.bill.total) == "8.60"  # 24 h x 0.5 kWh x 0.30 + 5

@@ -247,6 +247,10 @@ def test_critical_peaks_are_called_before_within_limits_and_billed() -> None:
     event = {"tariff": "critical", "start": "2026-02-01T06:00:00Z", "end": "2026-02-01T08:00:00Z"}
     assert host.ask("call_event", **event).is_new
     assert not host.ask("call_event", **event).is_new
+    cheapest = host.ask("cheapest_hours", "m1", hours=2, within_h=6)
+    # the dearest two hours are those of the event, at 1.00 instead of 0.20
+    assert cheapest.spans[0].start == at("2026-02-01T08:00")
+    assert cheapest.saving_dearest_per_kwh == Decimal("0.8")
     host.run_until(at("2026-02-01T09:00"), [1000])
     # 8 h at 0.20 and 2 h at 1.00
     assert host.ask("bill_so_far", "m1").bill.total == Decimal("3.60")
