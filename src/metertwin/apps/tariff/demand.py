@@ -20,7 +20,8 @@ class Ratchet:
     """Demand of earlier months that counts in this one.
 
     Billed demand is at least `share_ratio` times the highest demand of the `lookback_months`
-    months before.
+    months before: in a month in which one period holds throughout, such as a season's flat charge,
+    of all periods of these months; in a month with demand by time of use, of the same period.
 
     Attributes:
         share_ratio: 0 to 1.

@@ -73,6 +73,13 @@ def axis_period_indices(
     return periods
 
 
+def periods_of_days(calendar: Calendar, first_day: date, day_count: int) -> frozenset[int]:
+    """Return the periods that hold at some time of these days."""
+    first = first_day.toordinal() - _EPOCH_DAY
+    profiles = _day_profiles(calendar, first, first + day_count - 1)
+    return frozenset(np.unique(_minute_table(calendar)[np.unique(profiles)]).tolist())
+
+
 def billing_month_edges_us(tariff: Tariff, first_month: date, month_count: int) -> Int64s:
     """Return the local midnights at which billing months begin, microseconds since 1970 UTC.
 

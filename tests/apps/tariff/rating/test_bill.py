@@ -207,3 +207,12 @@ def test_a_carry_survives_as_plain_values(values: list[Decimal]) -> None:
     assert carry.get("credit").rows() == values
     assert carry.get("other").rows() == [0] * len(values)
     assert Carry.joined([carry, Carry.fresh(1)]).get("credit").rows() == [*values, 0]
+
+
+def test_a_month_that_loses_an_hour_ends_where_the_next_begins() -> None:
+    tariff = tariff_of(one_price("1"), zone="America/Chicago", month_start_day=15)
+    # 28 days from 2026-02-15 less the hour lost on 8 March are 671 h: 2684 quarter hours.
+    usage = usage_of(tariff, [[1000] * 2687], first=date(2026, 2, 15), period_s=900)
+    rated = rate(tariff, usage)
+    assert rated.months == [date(2026, 2, 15), date(2026, 3, 15)]
+    assert [rated.bill(0, at).total for at in (0, 1)] == [2684, 3]

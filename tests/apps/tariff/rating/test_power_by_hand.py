@@ -15,7 +15,7 @@ from tests.apps.tariff.rating.cases import (
     usage_of,
 )
 
-from metertwin.apps.tariff.calendar import Calendar
+from metertwin.apps.tariff.calendar import Calendar, MonthDay, Season, Switch
 from metertwin.apps.tariff.demand import (
     CapacityBasis,
     CapacityCharge,
@@ -138,6 +138,25 @@ def test_ratchets_of_periods_look_back_on_the_same_period() -> None:
         "Demand peak": d("30.00"),
         "Demand valley": d("4.50"),
     }
+
+
+def test_a_ratchet_of_a_flat_charge_crosses_seasons() -> None:
+    days = ((Switch(0, 0),), (Switch(0, 1),))
+    seasons = (
+        Season("summer", MonthDay(4, 1), (0,) * 7, 0),
+        Season("winter", MonthDay(10, 1), (1,) * 7, 1),
+    )
+    tiers = ((DemandTier(None, d("10")),), (DemandTier(None, d("5")),))
+    charge = demand(
+        calendar=Calendar(("summer", "winter"), days, seasons),
+        tiers=tiers,
+        ratchet=Ratchet(d("0.8"), 11),
+    )
+    tariff = tariff_of(FREE, demand=(charge,))
+    bills = bills_of(tariff, usage_of(tariff, flat_months_wh(*[0] * 8, 100, 10)))
+    # September 100 x 10; October max(10, 0.8 x 100) x 5
+    assert amounts(bills[8])["Demand summer"] == 1000
+    assert amounts(bills[9])["Demand winter"] == 400
 
 
 def test_a_minimum_demand_is_billed_at_least() -> None:

@@ -151,6 +151,9 @@ def _axis(tariff: Tariff, start_us: int, period_s: int, interval_count: int) -> 
     first = billing_month_of(tariff, from_us(start_us).astimezone(zone).date())
     most = interval_count * period_s // (28 * 86_400) + 1
     edges_us = billing_month_edges_us(tariff, first, most)
+    while edges_us[-1] < end_us:  # a month that loses an hour is shorter than 28 days
+        most += 1
+        edges_us = billing_month_edges_us(tariff, first, most)
     if edges_us[0] != start_us:
         raise RatingError(
             f"Usage starts at {from_us(start_us).isoformat()}, billing months of tariff "

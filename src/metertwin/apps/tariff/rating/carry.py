@@ -42,6 +42,11 @@ def peak_kw_of(charge: str, period: str, month: int) -> str:
     return f"peak_kw/{charge}/{period}/{month}"
 
 
+def peak_kw_of_all(charge: str, month: int) -> str:
+    """Name the highest demand of all periods of a calendar month, in kW or kVA."""
+    return f"peak_kw_of_all/{charge}/{month}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Carry:
     """Columns by name, one row per meter.

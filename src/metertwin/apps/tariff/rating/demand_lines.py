@@ -1,6 +1,5 @@
 """Lines for power: demand charges with ratchets, the basic charge, the power-factor adjustment."""
 
-from datetime import date
 from decimal import Decimal
 from math import isqrt
 
@@ -12,11 +11,12 @@ from metertwin.apps.tariff.demand import (
     Ratchet,
 )
 from metertwin.apps.tariff.rating.book import LineColumn
-from metertwin.apps.tariff.rating.carry import Carry, peak_kw_of
+from metertwin.apps.tariff.rating.carry import peak_kw_of, peak_kw_of_all
 from metertwin.apps.tariff.rating.fixed import Fixed
 from metertwin.apps.tariff.rating.month import Month
 from metertwin.apps.tariff.rating.usage import RatingError
 from metertwin.apps.tariff.rating.words import number, period_hours
+from metertwin.apps.tariff.schedule import periods_of_days
 from metertwin.apps.tariff.tariff import ChargeKind
 
 _ADJUSTED = frozenset(
@@ -33,8 +33,10 @@ def add_demand_lines(month: Month) -> dict[str, Fixed]:
         for period, name in enumerate(charge.calendar.periods):
             measured = peaks.in_slot(month.month_index, period)
             if charge.ratchet is not None:
-                key = peak_kw_of(charge.name, name, month.book.span.first.month)
-                columns[key] = measured
+                at = month.book.span.first.month
+                columns[peak_kw_of(charge.name, name, at)] = measured
+                of_all = peak_kw_of_all(charge.name, at)
+                columns[of_all] = measured.at_least(columns.get(of_all, measured))
             if period in slots:
                 _add_period_lines(month, charge, period, measured)
     return columns
@@ -43,7 +45,7 @@ def add_demand_lines(month: Month) -> dict[str, Fixed]:
 def _add_period_lines(month: Month, charge: DemandCharge, period: int, measured: Fixed) -> None:
     book = month.book
     name = charge.calendar.periods[period]
-    ratcheted = _ratcheted(charge, name, month.carry, book.span.first)
+    ratcheted = _ratcheted(month, charge, name)
     billed = measured.at_least(ratcheted).at_least(book.constant(charge.minimum_kw))
     low = book.constant(Decimal(0))
     for number_of_tier, tier in enumerate(charge.tiers[period], start=1):
@@ -101,14 +103,21 @@ def _reason(charge: DemandCharge) -> str:
     return ", ".join(reasons)
 
 
-def _ratcheted(charge: DemandCharge, period: str, carry: Carry, first: date) -> Fixed:
-    """Return the demand that earlier months make count in this one."""
-    highest = Fixed.zeros(carry.meter_count)
-    ratchet = charge.ratchet
-    if ratchet is None or first.month not in ratchet.in_months:
+def _ratcheted(month: Month, charge: DemandCharge, period: str) -> Fixed:
+    """Return the demand that earlier months make count in this one.
+
+    Where one period holds all month, that of all their periods, whatever they are called; else
+    that of the same period.
+    """
+    span, ratchet = month.book.span, charge.ratchet
+    highest = Fixed.zeros(month.book.meter_count)
+    if ratchet is None or span.first.month not in ratchet.in_months:
         return highest
-    for month in looked_back_on(ratchet, first.month):
-        highest = highest.at_least(carry.get(peak_kw_of(charge.name, period, month)))
+    is_flat = len(periods_of_days(charge.calendar, span.first, span.day_count)) == 1
+    for before in looked_back_on(ratchet, span.first.month):
+        of_all = peak_kw_of_all(charge.name, before)
+        key = of_all if is_flat else peak_kw_of(charge.name, period, before)
+        highest = highest.at_least(month.carry.get(key))
     return highest.times(ratchet.share_ratio)
 
 
