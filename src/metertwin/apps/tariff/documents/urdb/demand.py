@@ -1,7 +1,9 @@
 """Demand charges of a URDB rate: by month, by time of use, and what raises them later."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from typing import TypeVar
 
 from metertwin.apps.tariff.calendar import Calendar
 from metertwin.apps.tariff.demand import DemandCharge, DemandMeasure, DemandTier, Ratchet
@@ -18,11 +20,16 @@ from metertwin.apps.tariff.documents.urdb.schedules import (
 from metertwin.apps.tariff.documents.urdb.structures import (
     EXACT,
     Block,
+    read_flag,
     read_number,
     read_structure,
     unit_of_blocks,
 )
 
+T = TypeVar("T")
+_NO_RATCHET = "no ratchet"
+_FLAT = "flat demand"
+_TIME_OF_USE = "time-of-use demand"
 _ALL_YEAR = frozenset(range(1, 13))
 
 
@@ -37,9 +44,10 @@ def demand_charges(rate: RateFields, root: Place) -> tuple[DemandCharge, ...]:
             "lookbackpercent, demandratchetpercentage",
             ratchet.share_ratio,
             "the rate has no demand charge that earlier months could raise",
-            "no ratchet",
+            _NO_RATCHET,
         )
     elif ratchet is not None:
+        _note_periods(rate, charges[0], ratchet)
         charges[0] = replace(charges[0], ratchet=ratchet)
         if len(charges) > 1:
             rate.findings.lacks(
@@ -49,6 +57,17 @@ def demand_charges(rate: RateFields, root: Place) -> tuple[DemandCharge, ...]:
                 f"only the {charges[0].name} is raised",
             )
     return tuple(charges)
+
+
+def _note_periods(rate: RateFields, charge: DemandCharge, ratchet: Ratchet) -> None:
+    if charge.name == _TIME_OF_USE and len(charge.tiers) > 1:
+        rate.findings.lacks(
+            "lookbackpercent, demandratchetpercentage",
+            ratchet.share_ratio,
+            "URDB does not say which periods' demand of earlier months counts",
+            "where several periods hold in a month, each is raised by its own demand of earlier "
+            "months alone, not by that of other periods",
+        )
 
 
 def _flat(rate: RateFields, root: Place) -> DemandCharge | None:
@@ -66,7 +85,7 @@ def _flat(rate: RateFields, root: Place) -> DemandCharge | None:
             return None
         months = (0,) * 12
     rows: Rows = tuple((period,) * 24 for period in months)
-    return _charge("flat demand", (rows, rows), ladders, (unit, rate.findings))
+    return _charge(_FLAT, (rows, rows), ladders, (unit, rate.findings))
 
 
 def _time_of_use(rate: RateFields, root: Place) -> DemandCharge | None:
@@ -84,7 +103,7 @@ def _time_of_use(rate: RateFields, root: Place) -> DemandCharge | None:
     if weekdays is None or weekends is None:
         root.wrong("demandratestructure needs demandweekdayschedule and demandweekendschedule.")
         return None
-    return _charge("time-of-use demand", (weekdays, weekends), ladders, (unit, rate.findings))
+    return _charge(_TIME_OF_USE, (weekdays, weekends), ladders, (unit, rate.findings))
 
 
 def _charge(
@@ -94,6 +113,13 @@ def _charge(
     stated: tuple[str, Findings],
 ) -> DemandCharge:
     unit, findings = stated
+    if sells := [b.sell_per_unit for ladder in ladders for b in ladder if b.sell_per_unit]:
+        findings.lacks(
+            f"{name} structure, sell",
+            ", ".join(map(str, sells)),
+            "power that is fed in has no price in a tariff",
+            "it earns nothing",
+        )
     used = sorted({period for rows in schedules for row in rows for period in row})
     note_unused(f"{name} structure", len(ladders), set(used), findings)
     weekdays, weekends = (
@@ -115,9 +141,9 @@ def _charge(
 def _ratchet(rate: RateFields) -> Ratchet | None:
     looked_back = _lookback(rate)
     name = "demandratchetpercentage"
-    numbers = rate.read(name, lambda place: place.each("12 shares", read_number)) or []
+    numbers = rate.read(name, lambda place: _read_year(place, "shares", read_number)) or []
     shares = [_share(rate, name, value) for value in numbers]
-    months = frozenset(month for month, share in enumerate(shares[:12], 1) if share > 0)
+    months = frozenset(month for month, share in enumerate(shares, 1) if share > 0)
     if not months:
         return looked_back
     rate.findings.lacks(
@@ -132,14 +158,15 @@ def _ratchet(rate: RateFields) -> Ratchet | None:
 
 def _lookback(rate: RateFields) -> Ratchet | None:
     share = _share(rate, "lookbackpercent", rate.number("lookbackpercent"))
-    month_count = int(rate.number("lookbackrange"))
-    flags = rate.read("lookbackmonths", lambda p: p.each("months", _read_flag)) or []
-    months = frozenset(month for month, is_on in enumerate(flags[:12], 1) if is_on)
+    month_count = rate.read("lookbackrange", _read_month_count) or 0
+    flags = rate.read("lookbackmonths", lambda p: _read_year(p, "flags", read_flag)) or []
+    months = frozenset(month for month, is_on in enumerate(flags, 1) if is_on)
     if share == 0:
+        _report_without_share(rate, month_count, months)
         return None
     if not months and not 1 <= month_count <= 12:
         rate.findings.lacks(
-            "lookbackpercent", share, "neither months nor 1 to 12 of range go with it", "no ratchet"
+            "lookbackpercent", share, "neither months nor 1 to 12 of range go with it", _NO_RATCHET
         )
         return None
     if months and (months != _ALL_YEAR or month_count):
@@ -154,10 +181,21 @@ def _lookback(rate: RateFields) -> Ratchet | None:
     return Ratchet(share, month_count)
 
 
+def _report_without_share(rate: RateFields, month_count: int, months: frozenset[int]) -> None:
+    for name, value in (
+        ("lookbackrange", month_count),
+        ("lookbackmonths", ", ".join(map(str, sorted(months)))),
+    ):
+        if value:
+            rate.findings.lacks(
+                name, value, "no share in lookbackpercent goes with it", _NO_RATCHET
+            )
+
+
 def _share(rate: RateFields, name: str, value: Decimal) -> Decimal:
     """Return a share of 1; what is above 1 is taken as percents."""
     if not 0 <= value <= 100:
-        rate.findings.lacks(name, value, "it is no share and no percentage", "no ratchet")
+        rate.findings.lacks(name, value, "it is no share and no percentage", _NO_RATCHET)
         return Decimal(0)
     if value > 1:
         rate.findings.notes.append(f"{name} of {value} is taken as percent.")
@@ -172,8 +210,15 @@ def _read_window_s(place: Place) -> int:
     return int(minutes * 60)
 
 
-def _read_flag(place: Place) -> bool:
-    text = place.text("true or false")
-    if text not in {"true", "false", "0", "1", "0.0", "1.0"}:
-        raise place.wrong(f"{text!r} is neither true nor false.")
-    return text in {"true", "1", "1.0"}
+def _read_month_count(place: Place) -> int:
+    count = read_number(place)
+    if count != int(count) or count < 0:
+        raise place.wrong(f"{count} is no number of months; give a whole number, 0 to 12.")
+    return int(count)
+
+
+def _read_year(place: Place, what: str, reader: Callable[[Place], T]) -> list[T]:
+    values = place.each(f"12 {what}, January first", reader)
+    if len(values) != 12:
+        raise place.wrong(f"There are {len(values)} {what}; give one for each of 12 months.")
+    return values

@@ -43,7 +43,11 @@ INFORMATIONAL = {
 }
 FREE_TEXTS = ("description", "basicinformationcomments", "demandcomments", "energycomments")
 ATTRIBUTES = ("demandattrs", "energyattrs", "fixedattrs")
-_AMOUNT = re.compile(r"[$¢€£]\s*\.?\d|\d\s*(¢|cents?\b|%)|\bper\s+k(w|va)", re.IGNORECASE)
+_AMOUNT = re.compile(
+    r"[$¢€£]\s*\.?\d|\d\s*(¢|%|per\s?cents?\b)|\b(cents?|mills?|dollars?)\b"
+    r"|\bper\s+k(w|va|ilowatt|ilovolt)",
+    re.IGNORECASE,
+)
 
 
 def names_an_amount(text: str) -> bool:

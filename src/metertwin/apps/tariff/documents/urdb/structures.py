@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import TypeVar
 
 from metertwin.apps.tariff.documents.place import Place
@@ -63,6 +64,14 @@ def read_index(place: Place) -> int:
     return int(value)
 
 
+def read_flag(place: Place) -> bool:
+    """Read true or false, or 1 or 0."""
+    text = place.text("true or false")
+    if text not in {"true", "false", "0", "1", "0.0", "1.0"}:
+        raise place.wrong(f"{shown(text)} is neither true nor false.")
+    return text in {"true", "1", "1.0"}
+
+
 def read_structure(place: Place, findings: Findings) -> list[list[Block]]:
     """Read the blocks of each period."""
     ladders = place.each("periods", lambda period: _read_ladder(period, findings))
@@ -79,6 +88,7 @@ def _read_ladder(place: Place, findings: Findings) -> list[Block]:
     for item, block in zip(items[:-1], blocks[:-1], strict=True):
         if block.limit is None:
             raise item.wrong("The block has no `max`, and is not the last.")
+    _check_ascent(items, blocks)
     last = blocks[-1]
     if last.limit is not None:
         findings.lacks(
@@ -89,6 +99,16 @@ def _read_ladder(place: Place, findings: Findings) -> list[Block]:
         )
         blocks[-1] = Block(None, last.price_per_unit, last.sell_per_unit, last.unit)
     return blocks
+
+
+def _check_ascent(items: Sequence[Place], blocks: Sequence[Block]) -> None:
+    for item, (below, above) in zip(items[1:], pairwise(blocks), strict=True):
+        if below.limit is not None and above.limit is not None and above.limit <= below.limit:
+            raise item.wrong(
+                f"The block's `max` of {above.limit:f} is not above {below.limit:f}, the one "
+                "before it: no energy or power would ever fall into it. Check the order of the "
+                "blocks."
+            )
 
 
 def _read_block(place: Place, findings: Findings) -> Block:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from metertwin.apps.tariff.documents.place import Place
 from metertwin.apps.tariff.documents.urdb.rate_fields import RateFields
+from metertwin.apps.tariff.documents.urdb.structures import read_flag
 from metertwin.apps.tariff.energy import EnergyCharge, Tier
 from metertwin.apps.tariff.tariff import ChargePeriod, ExportTerms, FixedCharge, Metering
 
@@ -68,7 +69,7 @@ def minimums(rate: RateFields) -> tuple[Decimal, Decimal]:
 def export_terms(rate: RateFields, energy: EnergyCharge) -> tuple[ExportTerms, EnergyCharge]:
     """Take the rules for energy fed in; the charge comes back with a selling price where needed."""
     rule = rate.text("dgrules")
-    is_net = rate.text("usenetmetering") in {"true", "1"}
+    is_net = rate.read("usenetmetering", read_flag) or False
     metering = _RULES.get(rule.lower(), Metering.IMPORT_ONLY)
     sells = [tier.sell_per_kwh for tiers in energy.tiers for tier in tiers]
     if rule and rule.lower() not in _RULES:
@@ -97,6 +98,13 @@ def export_terms(rate: RateFields, energy: EnergyCharge) -> tuple[ExportTerms, E
             "URDB does not say when net-metering credits end; December, and 0 per kWh left, are "
             "taken: see export.true_up_month and true_up_per_kwh."
         )
+        if any(sells):
+            rate.findings.lacks(
+                "energyratestructure, sell",
+                ", ".join(str(price) for price in sells),
+                "net metering sets kWh fed in against kWh drawn and sells none",
+                "these prices are not paid",
+            )
     elif metering is not Metering.IMPORT_ONLY and None in sells:
         rate.findings.lacks(
             "energyratestructure, sell",
