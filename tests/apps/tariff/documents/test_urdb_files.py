@@ -76,3 +76,10 @@ def test_any_text_is_rates_or_the_documented_error(text: str) -> None:
     except TariffDocumentError:
         return
     assert rates
+
+
+def test_many_keys_in_one_object_take_time_in_proportion() -> None:
+    text = json.dumps({f"key{number}": 0 for number in range(200_000)})
+    # Comparing each key with each other would be 4 x 10^10 comparisons, many minutes.
+    (rate,) = read_urdb(text, "wide.json")
+    assert len(rate) == 200_000

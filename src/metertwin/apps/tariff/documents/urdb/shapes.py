@@ -5,11 +5,13 @@ single-precision float, is that decimal and no other.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import NoReturn
 
 from metertwin.apps.tariff.documents.problems import Problem, TariffDocumentError
+from metertwin.apps.tariff.documents.scalars import shown
 
 TEXT_MAX_BYTES = 8_388_608
 _NESTED_MAX = 3
@@ -64,9 +66,9 @@ def _decimal(text: str) -> Decimal:
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    names = [name for name, _ in pairs]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"the key {twice[0]!r} stands in one object twice")
+    counts = Counter(name for name, _ in pairs)
+    if len(counts) < len(pairs):
+        raise ValueError(f"the key {shown(counts.most_common(1)[0][0])} stands in one object twice")
     return dict(pairs)
 
 
