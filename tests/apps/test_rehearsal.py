@@ -22,7 +22,7 @@ from metertwin.apps.app import (
 )
 from metertwin.apps.rehearsal.difference import difference
 from metertwin.apps.rehearsal.past import PastIntervals
-from metertwin.apps.rehearsal.run import Rehearsal, RehearsalError, rehearse
+from metertwin.apps.rehearsal.run import AppFailedError, Rehearsal, RehearsalError, rehearse
 from metertwin.apps.view import GroupView
 from metertwin.core.clock import to_us
 from metertwin.core.errors import NotFoundError
@@ -120,9 +120,10 @@ def test_an_app_sees_each_interval_when_it_had_passed_and_never_the_future() -> 
 
 def test_the_window_ends_as_it_does_in_a_twin_host() -> None:
     hours = 3 * 24
-    said = run(Adder(window_days=0), {IMPORT: table([[1] * hours])})
-    # Today and no day before: never more than 24 hours' ones.
-    assert [each.value["wh"] for each in said.outputs] == [min(n, 24) for n in range(1, hours + 1)]
+    said = run(Adder(window_days=1), {IMPORT: table([[1] * hours])})
+    # Today and yesterday by UTC: at 01:00 of the third day 24 + 1, at each midnight 24.
+    expected = [n if n < 48 else 24 + (n - 48) % 24 for n in range(1, hours + 1)]
+    assert [each.value["wh"] for each in said.outputs] == expected
     past = PastIntervals({IMPORT: table([[1] * hours])}, 0)
     past.now_us = START_US + 30 * HOUR_US
     with pytest.raises(NotFoundError, match=r"no intervals of 1-0:1\.8\.0\*255 from 2026-03-29T00"):
@@ -192,6 +193,16 @@ def test_of_several_revisions_the_last_one_counts() -> None:
     assert difference(Rehearsal([first, revised]), Rehearsal([revised])).is_empty
     told = difference(Rehearsal([first]), Rehearsal([revised]))
     assert [each.after.value["total"] for each in told.changed_outputs] == ["2"]
+
+
+class Breaking(Adder):
+    def on_time(self, view: GroupView) -> Outcome:
+        raise ZeroDivisionError(f"at {view.now.hour}")
+
+
+def test_an_app_that_breaks_is_told_with_its_moment() -> None:
+    with pytest.raises(AppFailedError, match=r"App adder 1 failed at 2026-03-29T01:00.*at 1\. A"):
+        run(Breaking(), {IMPORT: table([[1, 2]])})
 
 
 def test_tables_that_do_not_fit_are_refused() -> None:

@@ -11,6 +11,27 @@ Plain = dict[str, Any]
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d.*(Z|[+-]\d\d:\d\d)")
 # What every answer of an app rests on stands below it, not among its values.
 _BASIS = "basis"
+_BASIS_FIELDS = {
+    "tariff",
+    "tariff_version",
+    "metering",
+    "age_s",
+    "estimated_count",
+    "missing_count",
+    "notes",
+}
+_BILL_FIELDS = {
+    "meter",
+    "month",
+    "end",
+    "is_final",
+    "tariff",
+    "tariff_version",
+    "lines",
+    "total",
+    "currency",
+}
+_LINE_FIELDS = {"name", "period", "tier", "quantity", "unit", "rate", "amount", "because"}
 
 
 def show_answer(title: str, answer: object) -> None:
@@ -18,7 +39,7 @@ def show_answer(title: str, answer: object) -> None:
     if not isinstance(answer, dict):
         answer = {"answer": answer}
     bill = answer.get("bill")
-    if isinstance(bill, dict) and "lines" in bill:
+    if _is_bill(bill):
         show_bill(bill)
         answer = {name: value for name, value in answer.items() if name != "bill"}
     whole = {n: v for n, v in answer.items() if n != _BASIS and not _has_rows(v)}
@@ -30,10 +51,12 @@ def show_answer(title: str, answer: object) -> None:
         if _has_rows(value):
             _show_rows(_words(name), value)
         elif name in whole and _is_deep(value):
-            text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-            console.print(f"[bold]{_words(name)}[/]\n{text}", highlight=False)
-    if isinstance(basis := answer.get(_BASIS), dict):
+            _show_deep(name, value)
+    basis = answer.get(_BASIS)
+    if _is_basis(basis):
         _show_basis(basis)
+    elif basis is not None:
+        _show_deep(_BASIS, basis)
 
 
 def show_bill(bill: Plain) -> None:
@@ -55,7 +78,7 @@ def show_bill(bill: Plain) -> None:
     rows.append(("total", "", "", f"{bill['total']} {bill['currency']}"))
     console.print(table(title, ("line", "quantity", "rate", "amount"), rows))
     for line in bill["lines"]:
-        console.print(f"  [bold]{_line_name(line)}[/]: {line['because']}", highlight=False)
+        _say(f"  {_line_name(line)}: {line['because']}")
 
 
 def _line_name(line: Plain) -> str:
@@ -66,14 +89,13 @@ def _line_name(line: Plain) -> str:
 
 def _show_basis(basis: Plain) -> None:
     rule = f", blocks filled {_words(basis['tier_rule'])}" if basis.get("tier_rule") else ""
-    console.print(
+    _say(
         f"Tariff {basis['tariff']} version {basis['tariff_version']}, "
         f"{_words(basis['metering'])}{rule}; newest interval {age(basis['age_s'])} old, "
-        f"{basis['estimated_count']} estimated, {basis['missing_count']} missing.",
-        highlight=False,
+        f"{basis['estimated_count']} estimated, {basis['missing_count']} missing."
     )
     for note in basis["notes"]:
-        console.print(f"  {note}", highlight=False)
+        _say(f"  {note}")
 
 
 def _show_rows(title: str, rows: list[Plain]) -> None:
@@ -82,14 +104,38 @@ def _show_rows(title: str, rows: list[Plain]) -> None:
     shown = [[_cell(row.get(name)) for name in names] for row in rows]
     console.print(table(title, [_words(name) for name in names], shown))
     for row in rows:
-        for sentence in row.get("why", []):
-            console.print(f"  {sentence}", highlight=False)
+        why = row.get("why")
+        for sentence in why if isinstance(why, list) else []:
+            _say(f"  {sentence}")
+
+
+def _show_deep(name: str, value: object) -> None:
+    _say(f"{_words(name)}\n{yaml.safe_dump(value, sort_keys=False, allow_unicode=True)}")
+
+
+def _say(text: str) -> None:
+    """Print what came from elsewhere as it is: brackets in it are no markup."""
+    console.print(text, highlight=False, markup=False)
+
+
+def _is_bill(value: object) -> TypeGuard[Plain]:
+    """Say whether a value is a bill; an app of somebody else may call another thing so."""
+    if not isinstance(value, dict) or not value.keys() >= _BILL_FIELDS:
+        return False
+    lines = value["lines"]
+    return isinstance(lines, list) and all(
+        isinstance(line, dict) and line.keys() >= _LINE_FIELDS for line in lines
+    )
+
+
+def _is_basis(value: object) -> TypeGuard[Plain]:
+    return isinstance(value, dict) and value.keys() >= _BASIS_FIELDS
 
 
 def _with_tariff(row: Plain) -> Plain:
     """Return a row that rests on a tariff of its own with the tariff before the rest."""
     basis = row.get(_BASIS)
-    return {"tariff": basis["tariff"], **row} if isinstance(basis, dict) else row
+    return {"tariff": basis["tariff"], **row} if _is_basis(basis) else row
 
 
 def _is_deep(value: object) -> bool:
@@ -97,7 +143,7 @@ def _is_deep(value: object) -> bool:
 
 
 def _has_rows(value: object) -> TypeGuard[list[Plain]]:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
 
 
 def _is_nested(value: object) -> bool:

@@ -38,7 +38,7 @@ def print_json_line(value: object) -> None:
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """Return a table; numbers stand right, known states have their colour."""
-    result = Table(title=title, title_justify="left", header_style="bold")
+    result = Table(title=Text(title), title_justify="left", header_style="bold")
     kept = [list(row) for row in rows]
     for column, heading in enumerate(headings):
         numeric = any(isinstance(row[column], int | float) for row in kept)

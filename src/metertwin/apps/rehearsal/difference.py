@@ -7,7 +7,7 @@ from typing import TypeVar
 from metertwin.apps.app import Finding, Output, Proposal
 from metertwin.apps.rehearsal.run import Rehearsal
 
-Said = TypeVar("Said", Output, Finding, Proposal)
+Said = TypeVar("Said", Finding, Proposal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +71,12 @@ def _key(output: Output) -> tuple[str, str, str]:
 
 
 def _without(said: Sequence[Said], known: Sequence[Said]) -> list[Said]:
-    return [each for each in said if each not in known]
+    seen = {_identity(each) for each in known}
+    return [each for each in said if _identity(each) not in seen]
+
+
+def _identity(said: Finding | Proposal) -> tuple[object, ...]:
+    if isinstance(said, Finding):
+        return (said.meter, said.name, said.at, said.detail)
+    arguments = tuple(sorted(said.arguments.items()))
+    return (said.id, said.meter, said.kind, said.reason, said.expires_at, arguments)

@@ -9,7 +9,7 @@ from metertwin.core.errors import NotFoundError
 from metertwin.core.interval_table import IntervalTable, KnownSpans
 from metertwin.core.obis import Obis
 
-_US_PER_S = 1_000_000
+_US_PER_DAY = 86_400_000_000
 
 
 class PastIntervals:
@@ -22,14 +22,14 @@ class PastIntervals:
 
     def __init__(self, history: History, window_days: int) -> None:
         self._history = history
-        self._window_us = (window_days + 1) * 86_400 * _US_PER_S
+        self._window_us = window_days * _US_PER_DAY
         self.now_us = 0
 
     @property
     def first_us(self) -> int:
-        """Start of the window, microseconds since 1970 UTC."""
+        """Start of the window: a midnight UTC as in a twin host, or the history's start."""
         begun_us = min((table.start_us for table in self._history.values()), default=0)
-        return max(begun_us, self.now_us - self._window_us)
+        return max(begun_us, self.now_us // _US_PER_DAY * _US_PER_DAY - self._window_us)
 
     def table(self, obis: Obis, start_us: int, end_us: int, rows: Int64s) -> IntervalTable:
         """Return the intervals of some meters over [start, end), unknown from now on.

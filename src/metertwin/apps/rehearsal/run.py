@@ -18,7 +18,7 @@ from metertwin.apps.app import (
 from metertwin.apps.rehearsal.past import PastIntervals
 from metertwin.apps.view import FreshIntervals, GroupView, RegisterColumn
 from metertwin.core.clock import from_us
-from metertwin.core.errors import InvalidInputError
+from metertwin.core.errors import ConflictError, InvalidInputError
 from metertwin.core.ids import MeterId
 from metertwin.core.interval_table import IntervalTable
 from metertwin.core.obis import Obis
@@ -31,6 +31,12 @@ class RehearsalError(InvalidInputError):
     """The history given does not suit the app or does not fit together."""
 
     code = "input.rehearsal"
+
+
+class AppFailedError(ConflictError):
+    """The app raised an exception in a rehearsal."""
+
+    code = "conflict.app_failed"
 
 
 @dataclass(slots=True)
@@ -79,6 +85,7 @@ def rehearse(
 
     Raises:
         RehearsalError: The tables do not fit together, or none is there.
+        AppFailedError: The app raised an exception.
     """
     first = _checked(app, history, step_s)
     past = PastIntervals(history, app.info.window_days)
@@ -96,9 +103,25 @@ def rehearse(
             registers=registers,
             random=np.random.default_rng([settings.seed, end_us // _US_PER_S]),
         )
-        said.add(app.on_intervals(view))
-        said.add(app.on_time(view) if app.info.wakes else NOTHING)
+        said.add(_said(app, view))
         yield end_us, said
+
+
+def _said(app: App, view: GroupView) -> Outcome:
+    try:
+        told = app.on_intervals(view) if len(view.fresh.row) else NOTHING
+        later = app.on_time(view) if app.info.wakes else NOTHING
+    except Exception as error:
+        raise AppFailedError(
+            f"App {app.info.name} {app.info.version} failed at {view.now.isoformat()}: "
+            f"{type(error).__name__}: {error}. A twin host would have stopped it there.",
+            app=app.info.name,
+        ) from error
+    return Outcome(
+        [*told.outputs, *later.outputs],
+        [*told.findings, *later.findings],
+        [*told.proposals, *later.proposals],
+    )
 
 
 def _checked(app: App, history: Mapping[Obis, IntervalTable], step_s: int) -> IntervalTable:
