@@ -40,8 +40,9 @@ class ExportTerms:
         metering: The scheme.
         sell_equals_buy: Fed-in energy earns the buying price; else `Tier.sell_per_kwh`.
         true_up_month: Last month of the credit year, 1 to 12: credits end with it.
-        true_up_per_kwh: Net metering in kWh: price paid at the true-up for each kWh by which what
-            was fed in exceeds what was drawn since the credit year began.
+        true_up_per_kwh: Net metering in kWh: price paid at the true-up for each kWh fed in that is
+            left over: month by month, what is drawn in any period is taken off what was fed in, in
+            the same and in earlier months. What was drawn before is billed and not taken off later.
         credit_starts_next_month: Net billing with carry: what a month earns can be spent from the
             next month on; else in the same month.
         credit_expires: Credit in money left at the true-up is lost; else it is paid out.

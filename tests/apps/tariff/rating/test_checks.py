@@ -23,9 +23,24 @@ from metertwin.apps.tariff.demand import (
     PowerFactorBand,
     Ratchet,
 )
-from metertwin.apps.tariff.energy import EnergyCharge, RealTimePrice, TierBasis, TierRule
+from metertwin.apps.tariff.energy import (
+    EnergyCharge,
+    RealTimePrice,
+    TierBasis,
+    TierRule,
+    TierScope,
+    TierUnit,
+)
 from metertwin.apps.tariff.rating import check_tariff
-from metertwin.apps.tariff.tariff import ExportTerms, FixedCharge, Metering, Tariff, TariffError
+from metertwin.apps.tariff.tariff import (
+    ChargeKind,
+    ExportTerms,
+    FixedCharge,
+    Metering,
+    Tariff,
+    TariffError,
+    Tax,
+)
 
 BLOCKS = (tier("0.1", "10"), tier("0.2"))
 DEMAND = DemandCharge("Demand", Calendar.always(), ((DemandTier(None, d(1)),),))
@@ -42,6 +57,22 @@ CONTRADICTIONS = [
     (tariff_of(FREE, valid_from=date(2026, 2, 1), valid_until=date(2026, 1, 1)), "valid from"),
     (tariff_of(FREE, minimum_per_month=d(-1)), "a minimum is below 0"),
     (tariff_of(FREE, fixed=(FixedCharge("A", d(1)),) * 2), "are named alike"),
+    (
+        tariff_of(FREE, taxes=(Tax("VAT", d(5), frozenset({ChargeKind.TAX, ChargeKind.ENERGY})),)),
+        "tax VAT is on tax, which no tax",
+    ),
+    (
+        tariff_of(FREE, taxes=(Tax("VAT", d(5), frozenset({ChargeKind.ROUNDING})),)),
+        "tax VAT is on rounding",
+    ),
+    (
+        tariff_of(replace(ENERGY, tier_scope=TierScope.YEAR, tier_unit=TierUnit.KWH_PER_DAY)),
+        "blocks of a year have limits in kWh daily",
+    ),
+    (
+        tariff_of(replace(ENERGY, tier_scope=TierScope.YEAR, tier_unit=TierUnit.KWH_PER_KW)),
+        "blocks of a year have limits in kWh/kW",
+    ),
     (tariff_of(one_price("NaN")), "not a finite number"),
     (tariff_of(replace(ENERGY, tier_rule=None)), "names no tier rule"),
     (tariff_of(replace(FREE, tier_rule=TierRule.CHRONOLOGICAL)), "has no blocks"),

@@ -249,6 +249,15 @@ def test_an_event_lasts_from_its_start_to_before_its_end() -> None:
         assert amounts(bill)["Critical peak"] == kwh
 
 
+def test_an_event_that_begins_or_ends_within_an_interval_is_refused() -> None:
+    tariff = tariff_of(one_price("0"), critical_peak=CriticalPeak(d("1")))
+    usage = usage_of(tariff, [[1000] * 24])
+    for start, end in ((33, 34), (32, 33)):  # half hours: 16:30 to 17:00, 16:00 to 16:30
+        span = (usage.start_us + start * HOUR_US // 2, usage.start_us + end * HOUR_US // 2)
+        with pytest.raises(RatingError, match="begins or ends within an interval of 3600 s"):
+            rate(tariff, usage, dynamics=Dynamics(critical_peaks_us=(span,)))
+
+
 def test_real_time_prices_that_do_not_cover_the_usage_are_refused() -> None:
     tariff = tariff_of(RealTimePrice())
     usage = usage_of(tariff, [[1, 1, 1]])

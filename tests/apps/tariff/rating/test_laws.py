@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from metertwin.apps.tariff.bill import Bill
-from metertwin.apps.tariff.energy import EnergyCharge, TierScope
+from metertwin.apps.tariff.energy import EnergyCharge, TierScope, TierUnit
 from metertwin.apps.tariff.rating import Carry, Rated, UsageBatch, engine, rate
 from metertwin.apps.tariff.schedule import billing_month_edges_us
 from metertwin.apps.tariff.tariff import ChargeKind, Levy, Metering, Tariff, Tax
@@ -31,11 +31,12 @@ def tariffs(draw: st.DrawFn) -> Tariff:
     case = draw(st.sampled_from(cases_of(draw(SEEDS))[0]))
     energy = case.tariff.energy
     assert isinstance(energy, EnergyCharge)
+    scopes = list(TierScope) if energy.tier_unit is TierUnit.KWH else [TierScope.MONTH]
     place, mode = draw(st.sampled_from(RoundingPlace)), draw(st.sampled_from(RoundingMode))
     return replace(
         case.tariff,
         zone="Europe/Zurich",
-        energy=replace(energy, tier_scope=draw(st.sampled_from(TierScope))),
+        energy=replace(energy, tier_scope=draw(st.sampled_from(scopes))),
         rounding=Rounding(draw(st.integers(0, 4)), mode, place),
         year_start_month=draw(st.integers(1, 12)),
         levies=(Levy("Levy", Decimal("0.0123")),),

@@ -18,8 +18,8 @@ from tests.apps.tariff.rating.cases import (
 
 from metertwin.apps.tariff.bill import Bill
 from metertwin.apps.tariff.calendar import Calendar, MonthDay, Season, Switch
-from metertwin.apps.tariff.energy import EnergyCharge, TierRule
-from metertwin.apps.tariff.rating import RatingError, rate
+from metertwin.apps.tariff.energy import CriticalPeak, EnergyCharge, TierRule
+from metertwin.apps.tariff.rating import Dynamics, RatingError, rate
 from metertwin.apps.tariff.rating.metering import heir_of
 from metertwin.apps.tariff.tariff import (
     ChargeKind,
@@ -58,7 +58,43 @@ def test_net_metering_in_kwh_carries_surplus_and_pays_the_years_surplus() -> Non
     # Credit 150; 50; 0 and 30 billed; 40, paid out at the true-up; nothing left in May.
     assert [bill.credit_kwh for bill in bills] == [150, 50, 0, 0, 0]
     assert [bill.total for bill in bills] == [0, 0, d("6.00"), d("-1.20"), d("20.00")]
-    assert "40 kWh more were fed in than drawn, paid at 0.03" in bills[3].lines[-1].because
+    assert "40 kWh fed in are left after what was drawn" in bills[3].lines[-1].because
+
+
+def test_the_true_up_pays_what_is_left_of_energy_fed_in() -> None:
+    export = terms(Metering.NET_METERING_KWH, true_up_month=3, true_up_per_kwh=d("0.04"))
+    bills = billed(tariff_of(PRICED, export=export), (120, 0, 0), (0, 72, 0))
+    # January's 120 kWh are billed, 24.00; nothing is drawn after February: 72 x 0.04 = 2.88
+    assert [bill.total for bill in bills] == [d("24.00"), 0, d("-2.88")]
+    assert bills[2].lines[-1].because == (
+        "The credit year ends: 72 kWh fed in are left after what was drawn in the same and later "
+        "months, paid at 0.04 CHF per kWh; credits in kWh end."
+    )
+
+
+def test_energy_drawn_in_a_critical_peak_leaves_less_for_the_true_up() -> None:
+    export = terms(Metering.NET_METERING_KWH, true_up_month=1, true_up_per_kwh=d("0.04"))
+    tariff = tariff_of(PRICED, export=export, critical_peak=CriticalPeak(d("1")))
+    drawn = flat_months_wh(50)
+    usage = usage_of(tariff, drawn, export_counts=flat_months_wh(60))
+    event = (usage.start_us, usage.start_us + 3_600_000_000)
+    (bill,) = bills_of(tariff, usage, dynamics=Dynamics(critical_peaks_us=(event,)))
+    # 50 x 1 in the event; 60 - 50 = 10 kWh are left: 10 x 0.04
+    assert amounts(bill) == {"Critical peak": d("50.00"), "True-up": d("-0.40")}
+
+
+def test_feed_in_that_costs_is_billed_and_never_becomes_credit() -> None:
+    export = terms(
+        Metering.NET_BILLING_CARRY,
+        true_up_month=2,
+        credit_starts_next_month=True,
+        credit_expires=True,
+    )
+    tariff = tariff_of(one_price("0.20", sell="-0.05"), export=export)
+    bills = billed(tariff, (10, 10), (100, 0))
+    # 10 x 0.20 + 100 x 0.05 = 7.00, then 10 x 0.20
+    assert [bill.total for bill in bills] == [d("7.00"), d("2.00")]
+    assert [bill.credit_amount for bill in bills] == [0, 0]
 
 
 def test_net_metering_keeps_periods_apart_and_the_true_up_does_not() -> None:
@@ -221,8 +257,7 @@ def test_what_a_monthly_minimum_adds_counts_for_the_year() -> None:
 
 
 def test_taxes_are_on_the_kinds_they_name_and_not_on_taxes() -> None:
-    on_energy = frozenset({ChargeKind.ENERGY, ChargeKind.TAX})
-    taxes = (Tax("VAT", d("10")), Tax("City", d("5"), on_energy))
+    taxes = (Tax("VAT", d("10")), Tax("City", d("5"), frozenset({ChargeKind.ENERGY})))
     tariff = tariff_of(one_price("1"), fixed=(FixedCharge("Base", d("20")),), taxes=taxes)
     (bill,) = bills_of(tariff, usage_of(tariff, [[30_000]]))
     assert amounts(bill)["VAT"] == d("5.00")  # 10 % of 50

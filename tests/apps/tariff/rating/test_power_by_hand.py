@@ -190,6 +190,14 @@ def test_contracted_capacity_costs_what_is_contracted() -> None:
         rate(tariff, usage_of(tariff, [DAY_WH]))
 
 
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-100"])
+def test_a_contract_without_a_sound_number_is_refused(value: str) -> None:
+    with pytest.raises(RatingError, match=f"A contract has declared_kw {value}; give a finite"):
+        Contract(declared_kw=d(value))
+    with pytest.raises(RatingError, match=f"A contract has contracted_kva {value}"):
+        Contract(contracted_kva=d(value))
+
+
 @pytest.mark.parametrize(
     ("declared", "basic", "excess"),
     [

@@ -6,8 +6,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from metertwin.apps.tariff.demand import DemandCharge
-from metertwin.apps.tariff.energy import EnergyCharge, TierBasis, TierRule
-from metertwin.apps.tariff.tariff import ExportTerms, Metering, Tariff, TariffError
+from metertwin.apps.tariff.energy import EnergyCharge, TierBasis, TierRule, TierScope, TierUnit
+from metertwin.apps.tariff.tariff import ChargeKind, ExportTerms, Metering, Tariff, TariffError
 from metertwin.core.money import MoneyError, checked_currency
 
 _NET = frozenset({Metering.NET_METERING_KWH, Metering.NET_METERING_MONEY})
@@ -57,6 +57,10 @@ def _frame_problems(tariff: Tariff) -> Iterator[str]:
     ):
         if len(set(names)) != len(names):
             yield f"{what} {names} are named alike; their lines could not be told apart"
+    for tax in tariff.taxes:
+        untaxed = sorted(tax.on & {ChargeKind.TAX, ChargeKind.ROUNDING})
+        if untaxed:
+            yield f"tax {tax.name} is on {' and '.join(untaxed)}, which no tax is levied on"
     yield from _number_problems(tariff)
 
 
@@ -105,6 +109,11 @@ def _rule_problems(charge: EnergyCharge, terms: ExportTerms) -> Iterator[str]:
         if charge.tier_rule is not None:
             yield "it names a tier rule and has no blocks"
         return
+    if charge.tier_scope is TierScope.YEAR and charge.tier_unit is not TierUnit.KWH:
+        yield (
+            f"blocks of a year have limits in {charge.tier_unit}, which belong to a month; give "
+            "them in kWh"
+        )
     ladders = {tuple(tier.up_to_kwh for tier in tiers) for tiers in charge.tiers}
     if charge.tier_basis is TierBasis.TOTAL and len(ladders) > 1:
         yield "total energy fills its blocks, so all periods must have the same limits"

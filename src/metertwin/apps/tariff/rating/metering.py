@@ -94,7 +94,8 @@ def _net_in_kwh(month: Month, charge: EnergyCharge) -> EnergyOutcome:
     add_critical_peak_line(month)
     count = month.book.meter_count
     surplus = month.carry.get(SURPLUS_KWH) + total(sold.by_period, count)
-    surplus = (surplus - total(drawn.by_period, count)).positive()
+    # Energy of critical peaks is priced apart, but drawn all the same.
+    surplus = (surplus - month.determinants.imports.in_all(month.month_index)).positive()
     columns = year_columns(month, charge, used, is_sold=False)
     true_up = None
     if is_true_up(month):
@@ -142,8 +143,9 @@ def _surplus_line(month: Month, surplus: Fixed) -> LineColumn:
 
     def because(row: int) -> str:
         return (
-            f"The credit year ends: {number(surplus.row(row))} kWh more were fed in than drawn, "
-            f"paid at {number(price)} {currency} per kWh; credits in kWh end."
+            f"The credit year ends: {number(surplus.row(row))} kWh fed in are left after what was "
+            f"drawn in the same and later months, paid at {number(price)} {currency} per kWh; "
+            "credits in kWh end."
         )
 
     return LineColumn(
@@ -158,10 +160,12 @@ def _surplus_line(month: Month, surplus: Fixed) -> LineColumn:
 
 
 def _with_credit_in_money(month: Month, outcome: EnergyOutcome) -> EnergyOutcome:
-    """Spend credit on energy charges, add a line for what went into or out of it."""
+    """Spend credit on energy charges and feed-in that costs; add a line for what became of it."""
     book, terms = month.book, month.plan.tariff.export
-    charges = book.sum_of(_CHARGES).positive()
-    earned = -book.sum_of(frozenset({ChargeKind.FEED_IN}))
+    fed_in = book.sum_of(frozenset({ChargeKind.FEED_IN}))
+    # Feed-in at negative prices costs: a debt is billed, never carried as credit.
+    charges = (book.sum_of(_CHARGES) + fed_in.positive()).positive()
+    earned = (-fed_in).positive()
     before = month.carry.get(CREDIT_MONEY)
     starts_later = terms.credit_starts_next_month and terms.metering is Metering.NET_BILLING_CARRY
     usable = before if starts_later else before + earned

@@ -88,6 +88,7 @@ def plan_of(tariff: Tariff, usage: UsageBatch, dynamics: Dynamics) -> Plan:
 def _plan(tariff: Tariff, axis: Axis, dynamics: Dynamics) -> Plan:
     zone = ZoneInfo(tariff.zone)
     _check_events(tariff, dynamics, zone)
+    _check_event_grid(axis, dynamics.critical_peaks_us)
     demand = tuple(
         _peak_plan(axis, axis.periods(charge.calendar, zone), charge.window_s, charge.measure)
         for charge in tariff.demand
@@ -197,6 +198,17 @@ def _check_events(tariff: Tariff, dynamics: Dynamics, zone: ZoneInfo) -> None:
             f"{most} critical-peak events lie in one billing year; the tariff allows "
             f"{terms.events_per_year_max}."
         )
+
+
+def _check_event_grid(axis: Axis, spans_us: tuple[tuple[int, int], ...]) -> None:
+    step_us = axis.period_s * _US_PER_S
+    for start_us, end_us in spans_us:
+        if (start_us - axis.start_us) % step_us or (end_us - axis.start_us) % step_us:
+            raise RatingError(
+                f"The critical-peak event from {from_us(start_us).isoformat()} to "
+                f"{from_us(end_us).isoformat()} begins or ends within an interval of "
+                f"{axis.period_s} s; events must begin and end where intervals do."
+            )
 
 
 def _billing_year(tariff: Tariff, moment_us: int, zone: ZoneInfo) -> int:

@@ -33,10 +33,21 @@ class Contract:
     Attributes:
         contracted_kva: Capacity of the transformer or of the contract.
         declared_kw: Demand declared in advance.
+
+    Raises:
+        RatingError: One of them is below 0 or no finite number.
     """
 
     contracted_kva: Decimal | None = None
     declared_kw: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("contracted_kva", "declared_kw"):
+            value = getattr(self, name)
+            if value is not None and not (value.is_finite() and value >= 0):
+                raise RatingError(
+                    f"A contract has {name} {value}; give a finite number of 0 or more, or none."
+                )
 
 
 @dataclass(frozen=True, slots=True)
