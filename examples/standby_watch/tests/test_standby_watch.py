@@ -90,8 +90,13 @@ def test_what_cannot_be_is_said() -> None:
     app = StandbyWatch(SETTINGS)
     with pytest.raises(NotFoundError, match="No night of meter quiet was seen yet"):
         asked(app, "quiet")
-    with pytest.raises(AppSettingsError, match=r"rise_ratio \(above 1\), not {'rise_ratio': 0.5}"):
-        StandbyWatch(AppSettings(GroupId("street"), {"rise_ratio": 0.5}))
+    config = {"rise_ratio": 0.5, "zone": "Mars", "colour": "red"}
+    with pytest.raises(AppSettingsError) as refused:
+        StandbyWatch(AppSettings(GroupId("street"), config))
+    assert str(refused.value) == (
+        "standby_watch cannot be configured so: it has no colour; rise_ratio is 0.5, not a number "
+        "above 1; zone 'Mars' is no IANA name such as Europe/Berlin."
+    )
     with pytest.raises(AppStateError, match="has version 2, this one reads 1"):
         app.restore(b"\x93\x02\xa0\x80")
 

@@ -10,7 +10,8 @@ rehearsal over last year's history gives what it would have given then.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from math import inf
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import numpy as np
@@ -33,7 +34,7 @@ from metertwin.apps.app import (
 )
 from metertwin.apps.view import GroupView
 from metertwin.core.clock import to_us
-from metertwin.core.errors import NotFoundError
+from metertwin.core.errors import ConflictError, NotFoundError
 from metertwin.core.ids import MeterId
 from metertwin.core.interval_table import IntervalTable
 from metertwin.core.obis import Obis
@@ -43,6 +44,7 @@ NIGHT_HOURS = 5
 NIGHTS_KEPT = 30
 NIGHTS_NEEDED = 5  # before "usual" means anything
 STATE_VERSION = 1
+_CONFIG = {"zone", "rise_ratio"}
 
 
 class StandbyUnknownError(NotFoundError):
@@ -93,14 +95,18 @@ class StandbyWatch:
     )
 
     def __init__(self, settings: AppSettings) -> None:
-        unknown = settings.config.keys() - {"zone", "rise_ratio"}
+        problems = [f"it has no {name}" for name in sorted(settings.config.keys() - _CONFIG)]
         rise_ratio = settings.config.get("rise_ratio", 1.5)
-        zone = settings.config.get("zone", "Europe/Berlin")
-        if unknown or not isinstance(rise_ratio, float | int) or not rise_ratio > 1:
-            raise AppSettingsError(
-                f"standby_watch takes zone and rise_ratio (above 1), not {dict(settings.config)}."
-            )
-        self._zone = ZoneInfo(str(zone))
+        if not isinstance(rise_ratio, float | int) or not 1 < rise_ratio < inf:
+            problems.append(f"rise_ratio is {rise_ratio}, not a number above 1")
+            rise_ratio = 1.5
+        zone = str(settings.config.get("zone", "Europe/Berlin"))
+        try:
+            self._zone = ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            problems.append(f"zone {zone[:40]!r} is no IANA name such as Europe/Berlin")
+        if problems:
+            raise AppSettingsError(f"standby_watch cannot be configured so: {'; '.join(problems)}.")
         self._rise_ratio = float(rise_ratio)
         self._last_night = ""
         self._nights_w: dict[MeterId, list[float]] = {}
@@ -115,19 +121,16 @@ class StandbyWatch:
         night = local.date().isoformat()
         if local.hour < NIGHT_HOURS + 1 or night <= self._last_night:
             return NOTHING
-        self._last_night = night
         midnight = datetime(local.year, local.month, local.day, tzinfo=self._zone).astimezone(UTC)
         start_us = to_us(midnight)
         end_us = to_us(midnight + timedelta(hours=NIGHT_HOURS))
         if start_us < view.intervals.first_us:
-            return NOTHING  # the host has not seen the whole night
-        rows = np.arange(len(view.meters), dtype=np.int64)
-        table = view.intervals.table(IMPORT_ENERGY, start_us, end_us, rows)
+            return NOTHING  # the host has not seen the whole night, or not yet
+        self._last_night = night
         outputs, findings = [], []
-        for row, standby_w in enumerate(quietest_hours_w(table).tolist()):
+        for meter, standby_w in zip(view.meters, _nights_w(view, start_us, end_us), strict=True):
             if np.isnan(standby_w):
                 continue  # an hour without a gap in it was not there: say nothing of that home
-            meter = view.meters[row]
             usual_w = self._usual_w(meter)
             if usual_w is not None and standby_w > self._rise_ratio * usual_w:
                 detail = f"{standby_w:.0f} W last night, {usual_w:.0f} W as a rule."
@@ -171,11 +174,24 @@ class StandbyWatch:
         return float(np.median(nights_w)) if len(nights_w) >= NIGHTS_NEEDED else None
 
 
+def _nights_w(view: GroupView, start_us: int, end_us: int) -> list[float]:
+    rows = np.arange(len(view.meters), dtype=np.int64)
+    try:
+        table = view.intervals.table(IMPORT_ENERGY, start_us, end_us, rows)
+        return [float(standby_w) for standby_w in quietest_hours_w(table)]
+    except ConflictError:
+        # Meters of one group may capture in different periods; those are no one table.
+        tables = (view.intervals.table(IMPORT_ENERGY, start_us, end_us, rows[[r]]) for r in rows)
+        return [float(quietest_hours_w(table)[0]) for table in tables]
+
+
 def quietest_hours_w(table: IntervalTable) -> NDArray[np.float64]:
     """Return each meter's least mean power over any hour from the table's start on, in W.
 
     An hour with a gap in it does not count; NaN where no hour does. Shape (n_meters,).
     """
+    if 3600 % table.register.period_s:
+        return np.full(len(table.meters), np.nan)  # its captures say nothing of single hours
     per_hour = 3600 // table.register.period_s
     hours = table.interval_count // per_hour
     shape = (len(table.meters), hours, per_hour)

@@ -158,7 +158,9 @@ def _run(
     doing = "rehearsing" if config is grant.config else "rehearsing the other configuration"
     said = Rehearsal()
     first = next(iter(history.values()))
-    for reached_us, so_far in run_app(app, settings, history, step_s=DEFAULT_STEP_S):
+    period_s = first.register.period_s
+    step_s = -(-DEFAULT_STEP_S // period_s) * period_s
+    for reached_us, so_far in run_app(app, settings, history, step_s=step_s):
         said = so_far
         stage.say(doing, (reached_us - first.start_us) / (first.end_us - first.start_us))
     return said

@@ -9,7 +9,7 @@ from metertwin.bus.intervals import meters_per_page, unpack_table
 from metertwin.bus.messages import Request
 from metertwin.bus.requests import ask
 from metertwin.bus.subjects import Kind, subject
-from metertwin.core.errors import NotFoundError
+from metertwin.core.errors import InvalidInputError, NotFoundError
 from metertwin.core.ids import GroupId, MeterId
 from metertwin.core.interval_table import IntervalTable
 from metertwin.core.obis import Obis
@@ -17,8 +17,7 @@ from metertwin.core.twin import LedgerLine
 from metertwin.twins.apps.tables import stacked
 
 _ASK_WITHIN_S = 60.0
-# Of the shortest usual capture period, so that a page is never too large.
-_PERIOD_S = 900
+_PERIOD_S = 900  # of the usual load profile
 
 Progress = Callable[[str, float], None]
 
@@ -50,15 +49,23 @@ async def fetch_history(
     to = subject(group, Kind.HISTORY)
     lines = await ask(bus, to, Request("ledger"), _ASK_WITHIN_S, list[LedgerLine])
     meters = sorted(line.meter for line in lines)
-    interval_count = int((span.end - span.start).total_seconds() // _PERIOD_S)
-    at_once = max(meters_per_page(interval_count), 1)
     history: dict[Obis, IntervalTable] = {}
     for obis in registers:
-        pages = []
-        for first in range(0, len(meters), at_once):
+        pages: list[IntervalTable] = []
+        at_once, first = _at_once(span, _PERIOD_S), 0
+        while first < len(meters):
             said(f"reading {obis}", first / len(meters))
-            page = await _page(bus, to, obis, span, meters[first : first + at_once])
+            try:
+                page = await _page(bus, to, obis, span, meters[first : first + at_once])
+            except InvalidInputError as error:
+                # Meters that capture oftener fill a page sooner; the recorder says how many fit.
+                fitting = error.facts.get("meters_per_page")
+                if not isinstance(fitting, int) or not 0 < fitting < at_once:
+                    raise
+                at_once = fitting
+                continue
             pages += [] if page is None else [page]
+            first += at_once
         if pages:
             history[obis] = stacked(pages, meters)
     if not history:
@@ -69,6 +76,11 @@ async def fetch_history(
             group=group,
         )
     return history
+
+
+def _at_once(span: Span, period_s: int) -> int:
+    interval_count = int((span.end - span.start).total_seconds() // period_s)
+    return max(meters_per_page(interval_count), 1)
 
 
 async def _page(
