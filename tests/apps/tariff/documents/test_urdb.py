@@ -294,7 +294,6 @@ def test_all_that_is_wrong_comes_at_once() -> None:
     assert [problem.path for problem in raised.value.problems] == [
         "energyratestructure[0][0].rate",
         "energyweekdayschedule",
-        "energyweekendschedule[0]",
         "flatdemandmonths",
         "startdate",
     ]

@@ -1,6 +1,7 @@
 """URDB rates that contradict themselves are refused, each with one problem and its remedy."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -98,3 +99,32 @@ def test_what_no_bill_shows_is_reported_once(fields: dict[str, Any], name: str, 
 )
 def test_texts_that_name_an_amount_are_reported(text: str) -> None:
     assert [item.name for item in imported({"description": text}).unsupported] == ["description"]
+
+
+def test_a_bad_price_is_one_problem_and_its_schedules_none() -> None:
+    fields = {
+        "energyratestructure": [[{"rate": "cheap"}], [{"rate": 0.1}]],
+        "energyweekdayschedule": [[0] * 17 + [1] * 7] * 12,
+        "energyweekendschedule": [[0] * 24] * 12,
+    }
+    assert problems(fields) == ["energyratestructure[0][0].rate: 'cheap' is no number."]
+
+
+def test_a_unit_of_null_is_none() -> None:
+    assert imported({"energyratestructure": [[{"rate": 1, "unit": None}]]}).unsupported == ()
+
+
+def test_what_should_be_a_list_of_json_gets_no_advice_on_yaml() -> None:
+    assert problems({"energyratestructure": 7}) == ["energyratestructure: Give a list of periods."]
+
+
+def test_whole_seconds_with_a_point_are_a_day() -> None:
+    # 1325376000 s / 86400 = 15340 days after 1970-01-01: 2012-01-01 00:00 UTC, in Chicago 18:00
+    # of the day before.
+    assert imported({"startdate": 1325376000.0}).tariff.valid_from == date(2011, 12, 31)
+
+
+@pytest.mark.parametrize("text", ["2012-01-01", "1325376000.5", "1325376000000", "\u0663" * 9])
+def test_what_is_no_time_is_refused_with_its_remedy(text: str) -> None:
+    (problem,) = problems({"startdate": text})
+    assert "write the start of 2012-01-01 UTC as 1325376000." in problem

@@ -61,7 +61,9 @@ class Place:
         """Return the places of a list of `what`."""
         content = self.node.content
         if not isinstance(content, list):
-            raise self.wrong(f"Give a list of {what}, each with `- ` before it.")
+            is_yaml = self.node.line_number is not None
+            form = ", each with `- ` before it" if is_yaml else ""
+            raise self.wrong(f"Give a list of {what}{form}.")
         return [Place(n, f"{self.path}[{i}]", self.problems) for i, n in enumerate(content)]
 
     def entries(self, what: str) -> "dict[str, Place]":

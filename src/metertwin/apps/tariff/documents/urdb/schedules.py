@@ -12,7 +12,7 @@ Rows = tuple[tuple[int, ...], ...]
 
 
 def read_schedule(place: Place, period_count: int) -> Rows:
-    """Read 12 rows of 24 periods, each below `period_count`."""
+    """Read 12 rows of 24 periods, each below `period_count` as in `read_row`."""
     rows = place.items("12 months, January first")
     if len(rows) != 12:
         raise place.wrong(f"The schedule has {len(rows)} months; give 12.")
@@ -20,12 +20,12 @@ def read_schedule(place: Place, period_count: int) -> Rows:
 
 
 def read_row(place: Place, size: int, period_count: int) -> tuple[int, ...]:
-    """Read a row of periods."""
+    """Read a row of periods, each below `period_count`; 0: any, as prices could not be read."""
     items = place.items("periods")
     if len(items) != size:
         raise place.wrong(f"The row has {len(items)} periods; give {size}.")
     periods = tuple(read_index(item) for item in items)
-    if not set(periods) <= set(range(period_count)):
+    if period_count and not set(periods) <= set(range(period_count)):
         raise place.wrong(
             f"Period {max(periods)} is not among the {period_count} periods with prices."
         )

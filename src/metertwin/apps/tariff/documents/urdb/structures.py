@@ -130,7 +130,9 @@ def _read_block(place: Place, findings: Findings) -> Block:
             )
     if "rate" not in numbers:
         findings.notes.append(f"{place.path} has no rate; 0 is taken.")
-    unit = parts["unit"].text("a unit") if "unit" in parts else None
+    unit = None
+    if "unit" in parts and parts["unit"].node.content is not None:
+        unit = parts["unit"].text("a unit")
     price = EXACT.add(numbers.get("rate", Decimal(0)), numbers.get("adj", Decimal(0)))
     return Block(limit, price, numbers.get("sell"), unit)
 

@@ -1,5 +1,6 @@
 """What a URDB rate says beside energy and demand: fixed charges, minimums, generation, validity."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -134,6 +135,10 @@ def validity(rate: RateFields, zone: str) -> tuple[date | None, date | None]:
 
 def _read_day(place: Place, zone: str) -> date:
     text = place.text("seconds since 1970")
-    if not text.isdecimal() or len(text) > 10 or Decimal(text) > _SECONDS_MAX:
-        raise place.wrong(f"{text[:40]!r} are no seconds since 1970, up to {_SECONDS_MAX}.")
-    return (_EPOCH + timedelta(seconds=int(text))).astimezone(ZoneInfo(zone)).date()
+    whole = re.sub(r"\.0+$", "", text)
+    if not re.fullmatch("[0-9]{1,10}", whole) or int(whole) > _SECONDS_MAX:
+        raise place.wrong(
+            f"{text[:40]!r} are no seconds since 1970, up to {_SECONDS_MAX}; write the start of "
+            "2012-01-01 UTC as 1325376000."
+        )
+    return (_EPOCH + timedelta(seconds=int(whole))).astimezone(ZoneInfo(zone)).date()
