@@ -66,6 +66,32 @@ def test_a_bill_counts_what_was_estimated_and_what_is_missing() -> None:
     assert bill.import_kwh == 7
 
 
+def test_totals_over_intervals_not_known_must_be_estimated_first() -> None:
+    one = np.array([1])
+    spans = KnownSpans(row=np.array([0]), first_index=one, interval_count=2 * one, gain=5000 * one)
+    with_span = replace(table([[1000, -1, -1, 4000]]), spans=spans)
+    told = (
+        "1-0:1.8.0.* of meter m0 has only a total over 2 intervals from 2026-01-01T01:00:00"
+        r".*estimate first"
+    )
+    with pytest.raises(RatingError, match=told):
+        UsageBatch.of(with_span)
+    with pytest.raises(RatingError, match=told):
+        UsageBatch.of(table([[1] * 4]), with_span)
+
+
+def test_registers_of_another_unit_are_refused() -> None:
+    plain = table([[1000]])
+    wrong = replace(plain, register=plain.register._replace(unit=Unit.VAR_HOUR))
+    with pytest.raises(RatingError, match="counts varh, and its place in a usage is for Wh"):
+        UsageBatch.of(wrong)
+    with pytest.raises(RatingError, match="counts varh, and its place in a usage is for Wh"):
+        UsageBatch.of(plain, wrong)
+    with pytest.raises(RatingError, match="counts Wh, and its place in a usage is for varh"):
+        UsageBatch.of(plain, None, plain)
+    assert UsageBatch.of(plain, None, wrong).import_varh_counts is not None
+
+
 def test_tables_of_different_scalers_make_one_usage() -> None:
     usage = UsageBatch.of(table([[1, 2]], scaler=3), table([[5, 0]], scaler=0))
     assert usage.scaler == 0

@@ -249,6 +249,23 @@ def test_an_event_lasts_from_its_start_to_before_its_end() -> None:
         assert amounts(bill)["Critical peak"] == kwh
 
 
+def test_a_yearly_ladder_goes_on_when_its_period_is_renamed() -> None:
+    tiers = ((tier("0.10", "100"), tier("0.30")),)
+    charge = EnergyCharge(
+        Calendar.always(), tiers, TierRule.MONTHLY_SHARE, tier_scope=TierScope.YEAR
+    )
+    renamed = replace(charge, calendar=replace(Calendar.always(), periods=("anytime",)))
+    before, after = tariff_of(charge), tariff_of(renamed)
+    carry = rate(before, usage_of(before, flat_months_wh(80))).carry_after(0)
+    february = usage_of(after, [[50_000] + [0] * 671], first=date(2026, 2, 1))
+    (bill,) = bills_of(after, february, carry=carry)
+    # 20 of 50 kWh are left of the first 100: 20 x 0.10 + 30 x 0.30
+    assert amounts(bill) == {"Energy anytime 1": d("2.00"), "Energy anytime 2": d("9.00")}
+    # A new year leaves nothing of the old one behind, under whatever name.
+    carry = rate(after, february, carry=carry).carry_after(0)
+    assert not carry.without_year().columns
+
+
 def test_an_event_that_begins_or_ends_within_an_interval_is_refused() -> None:
     tariff = tariff_of(one_price("0"), critical_peak=CriticalPeak(d("1")))
     usage = usage_of(tariff, [[1000] * 24])

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import numpy as np
 
-from metertwin.apps.tariff.energy import CriticalPeakMode, EnergyCharge, Tier, TierScope
+from metertwin.apps.tariff.energy import CriticalPeakMode, EnergyCharge, Tier, TierBasis, TierScope
 from metertwin.apps.tariff.rating.blocks import MonthEnergy, in_blocks, limits_of
 from metertwin.apps.tariff.rating.book import LineColumn
-from metertwin.apps.tariff.rating.carry import year_kwh_of
+from metertwin.apps.tariff.rating.carry import year_kwh_of, year_kwh_of_all
 from metertwin.apps.tariff.rating.determinants import in_kwh
 from metertwin.apps.tariff.rating.fixed import Fixed, total
 from metertwin.apps.tariff.rating.month import Month
@@ -40,12 +40,7 @@ def month_energy(month: Month, charge: EnergyCharge, *, is_sold: bool) -> MonthE
     """Return what fills blocks: all that is fed in, or all that is drawn and not priced apart."""
     source = month.determinants.exports if is_sold else month.determinants.imports
     names = charge.calendar.periods
-    before = [
-        month.carry.get(year_kwh_of(name, is_sold=is_sold))
-        if charge.tier_scope is TierScope.YEAR
-        else Fixed.zeros(month.book.meter_count)
-        for name in names
-    ]
+    before = _before(month, charge, is_sold=is_sold)
     if source is None:
         none = np.zeros((month.book.meter_count, 0), np.int64)
         zeros = [Fixed.zeros(month.book.meter_count) for _ in names]
@@ -60,6 +55,20 @@ def month_energy(month: Month, charge: EnergyCharge, *, is_sold: bool) -> MonthE
         for period in range(len(names))
     ]
     return MonthEnergy(by_period, before, counts, periods, 3 - source.scaler)
+
+
+def _before(month: Month, charge: EnergyCharge, *, is_sold: bool) -> list[Fixed]:
+    """Return the year's energy so far, by period; where all fills the blocks, in the first one."""
+    zeros = [Fixed.zeros(month.book.meter_count) for _ in charge.calendar.periods]
+    if charge.tier_scope is TierScope.MONTH:
+        return zeros
+    if charge.tier_basis is TierBasis.TOTAL:
+        return [month.carry.get(year_kwh_of_all(is_sold=is_sold)), *zeros[1:]]
+    return _year_by_period(month, charge, is_sold=is_sold)
+
+
+def _year_by_period(month: Month, charge: EnergyCharge, *, is_sold: bool) -> list[Fixed]:
+    return [month.carry.get(year_kwh_of(name, is_sold=is_sold)) for name in charge.calendar.periods]
 
 
 def add_block_lines(
@@ -131,9 +140,10 @@ def year_columns(
     """Return the energy of the billing year so far that yearly blocks go on from."""
     if charge.tier_scope is TierScope.MONTH:
         return {}
-    return {
-        year_kwh_of(name, is_sold=is_sold): total([before, kwh], month.book.meter_count)
-        for name, before, kwh in zip(
-            charge.calendar.periods, energy.before, energy.by_period, strict=True
-        )
+    count, of_all = month.book.meter_count, year_kwh_of_all(is_sold=is_sold)
+    before = _year_by_period(month, charge, is_sold=is_sold)
+    columns = {
+        year_kwh_of(name, is_sold=is_sold): so_far + kwh
+        for name, so_far, kwh in zip(charge.calendar.periods, before, energy.by_period, strict=True)
     }
+    return {**columns, of_all: total([month.carry.get(of_all), *energy.by_period], count)}

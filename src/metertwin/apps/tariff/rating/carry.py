@@ -37,6 +37,11 @@ def year_kwh_of(period: str, *, is_sold: bool) -> str:
     return f"{'sold' if is_sold else 'drawn'}_kwh/{period}"
 
 
+def year_kwh_of_all(*, is_sold: bool) -> str:
+    """Name the energy of the billing year so far of all periods together, in kWh."""
+    return f"{'sold' if is_sold else 'drawn'}_kwh_of_all"
+
+
 def peak_kw_of(charge: str, period: str, month: int) -> str:
     """Name the demand of a calendar month, 1 to 12, in kW or kVA."""
     return f"peak_kw/{charge}/{period}/{month}"
@@ -85,6 +90,18 @@ class Carry:
         """Return the carry with some columns new; columns of zeros are left out."""
         merged = {**self.columns, **columns}
         return Carry(self.meter_count, {name: c for name, c in merged.items() if c.is_any()})
+
+    def without_year(self) -> "Carry":
+        """Return the carry as a new billing year begins, under whatever tariff the last one was."""
+        of_all = {year_kwh_of_all(is_sold=is_sold) for is_sold in (False, True)}
+        by_period = tuple(year_kwh_of("", is_sold=is_sold) for is_sold in (False, True))
+        ended = of_all | {YEAR_MONEY}
+        kept = {
+            name: column
+            for name, column in self.columns.items()
+            if name not in ended and not name.startswith(by_period)
+        }
+        return Carry(self.meter_count, kept)
 
     def take(self, rows: NDArray[np.int64] | Sequence[int]) -> "Carry":
         """Return the carry of some of the meters, in this order."""

@@ -2,7 +2,7 @@
 
 from metertwin.apps.tariff.energy import EnergyCharge, TierUnit
 from metertwin.apps.tariff.rating.book import Book
-from metertwin.apps.tariff.rating.carry import YEAR_MONEY, Carry, year_kwh_of
+from metertwin.apps.tariff.rating.carry import Carry
 from metertwin.apps.tariff.rating.checks import check_tariff
 from metertwin.apps.tariff.rating.closing import (
     add_fixed_lines,
@@ -95,7 +95,7 @@ def _rated_month(
 ) -> RatedMonth:
     span, count = plan.axis.months[month_index], len(usage.meters)
     if span.first.month == plan.tariff.year_start_month:
-        carry = _without_year(plan.tariff, carry)
+        carry = carry.without_year()
     month = Month(
         Book(plan.tariff, span, count), plan, determinants, month_index, carry, usage.contracts
     )
@@ -119,16 +119,3 @@ def _rated_month(
         credit_kwh=outcome.credit_kwh,
         credit_amount=outcome.credit_amount,
     )
-
-
-def _without_year(tariff: Tariff, carry: Carry) -> Carry:
-    """Return the carry as a new billing year begins."""
-    zeros = Fixed.zeros(carry.meter_count)
-    names = [YEAR_MONEY]
-    if isinstance(tariff.energy, EnergyCharge):
-        names += [
-            year_kwh_of(name, is_sold=is_sold)
-            for name in tariff.energy.calendar.periods
-            for is_sold in (False, True)
-        ]
-    return carry.with_columns(dict.fromkeys(names, zeros))

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metertwin.core.clock import from_us
 from metertwin.core.errors import InvalidInputError
 from metertwin.core.ids import MeterId
 from metertwin.core.interval_table import IntervalTable
 from metertwin.core.profile import Flags
 from metertwin.core.reading import Origin
+from metertwin.core.units import Unit
 
 Counts = NDArray[np.signedinteger[Any]]
 SCALER_MAX = 3
@@ -152,9 +154,12 @@ class UsageBatch:
             contracts: Contract of each meter.
 
         Raises:
-            RatingError: The tables are of other meters or intervals.
+            RatingError: The tables are of other meters or intervals, count something else, or
+                have totals over intervals not known, which `core.vee` puts into estimates.
         """
         tables = [table for table in (imports, exports, reactive) if table is not None]
+        for table in tables:
+            _check_measured(table, Unit.VAR_HOUR if table is reactive else Unit.WATT_HOUR)
         grids = {(tuple(t.meters), t.start_us, t.register.period_s, t.gain.shape) for t in tables}
         if len(grids) != 1:
             raise RatingError(
@@ -206,6 +211,26 @@ class UsageBatch:
             is_estimated=None if self.is_estimated is None else self.is_estimated[part],
             is_missing=None if self.is_missing is None else self.is_missing[part],
             contracts=None if self.contracts is None else self.contracts[part],
+        )
+
+
+def _check_measured(table: IntervalTable, unit: Unit) -> None:
+    obis = table.register.obis
+    if table.register.unit is not unit:
+        raise RatingError(
+            f"Register {obis} counts {table.register.unit.symbol or 'no unit'}, and its place in a "
+            f"usage is for {unit.symbol}; give energy drawn and fed in, in Wh, and reactive energy "
+            "in varh."
+        )
+    if len(table.spans):
+        row, first = int(table.spans.row[0]), int(table.spans.first_index[0])
+        at_us = table.start_us + first * table.period_us
+        raise RatingError(
+            f"Register {obis} of meter {table.meters[row]} has only a total over "
+            f"{table.spans.interval_count[0]} intervals from {from_us(at_us).isoformat()} "
+            f"({len(table.spans)} such totals in all); estimate first, or that energy is not "
+            "billed.",
+            meter=str(table.meters[row]),
         )
 
 
