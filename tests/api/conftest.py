@@ -321,8 +321,8 @@ async def start_site(root: Path, ends: AsyncExitStack) -> Site:
     token = token_file.read_text().strip()
     bearer = {"authorization": f"Bearer {token}"}
     url = f"http://127.0.0.1:{port}"
-    http = httpx.AsyncClient(base_url=url, headers=bearer, trust_env=False, timeout=10)
-    anonymous = httpx.AsyncClient(base_url=url, trust_env=False, timeout=10)
+    http = httpx.AsyncClient(base_url=url, headers=bearer, trust_env=False, timeout=30)
+    anonymous = httpx.AsyncClient(base_url=url, trust_env=False, timeout=30)
     for client in (http, anonymous):
         await ends.enter_async_context(client)
     return Site(

@@ -95,7 +95,8 @@ async def test_the_energies_of_a_group_are_asked_for_at_once(
     await captured(2, {4: 2**33, 5: 2**33 + 5, 6: 2**33 + 6, 7: 2**33 + 6, 8: 2**33 + 9})
     await captured(3, {4: 2**32 - 20, 5: 2**32 - 10, 6: 7, 7: 8, 8: 10})
     async with running() as recorder:
-        await until(lambda: group in recorder._services and len(recorder.store.meters(group)) == 4)
+        await until(lambda: group in recorder._services)
+        await until(lambda: sum(line.taken for line in recorder.store.ledger(group)) == 19)
         api = await connect_as(Role.API)
         table = await ask_intervals(api, group)
         assert table.meters == [f"{group}-m{n}" for n in range(4)]
@@ -140,6 +141,7 @@ async def test_what_cannot_be_answered_says_why(
     await captured(0, {4: 1})
     async with running() as recorder:
         await until(lambda: group in recorder._services)
+        await until(lambda: sum(line.taken for line in recorder.store.ledger(group)) == 1)
         api = await connect_as(Role.API)
         for wrong, family, said in (
             ({"obis": "1-0:2.8.0*255"}, NotFoundError, "there is 1-0:1.8.0.255 every 900 s"),
