@@ -29,8 +29,11 @@ ORDER = (
     "gateway",
     "api",
     "start",
+    "containers",
+    "compute_added",
+    "sites",
 )
-TIMEOUT_S = 900
+TIMEOUT_S = 1_800  # `sites` holds a cut for ten minutes
 
 Row = dict[str, Any]
 

@@ -21,13 +21,14 @@ import httptools
 import httpx
 import uvloop
 
-from metertwin.api.token import load_token
 from metertwin.bus.server import free_port
 from metertwin.cli.demo.plan import DemoOptions, site_of
 from metertwin.core.errors import MeterTwinError
-from metertwin.fleet.launch import LocalSite
+from metertwin.fleet.local.containers import Containers
+from metertwin.fleet.local.launch import LocalSite
+from metertwin.fleet.runtimes.choose import RuntimeChoice
 from metertwin.fleet.state import StateDirectory
-from metertwin.fleet.supervisor import Supervisor
+from metertwin.fleet.token import load_token
 
 METERS_COUNT = 50
 RATE_PER_S = 1_000
@@ -82,7 +83,8 @@ async def main() -> None:
         options = DemoOptions(
             METERS_COUNT, 60.0, None, free_port(), "high", None, state.root, 1, past_days=0
         )
-        site = LocalSite(state, site_of(options), Supervisor(), lambda _: None)
+        containers = await Containers.open(RuntimeChoice.PROCESS, state.root)
+        site = LocalSite(state, site_of(options), containers, lambda _: None)
         try:
             await site.start()
             meters = [meter for group in site.settings.groups for meter in group.meters]
@@ -90,7 +92,7 @@ async def main() -> None:
             await in_step(url, state.api_token_file, len(meters))
             rows = await measure(site.settings.api_port, state.api_token_file, meters)
         finally:
-            await site.stop()
+            await containers.clear()
     if "--json" in sys.argv:
         print(json.dumps(rows))
     else:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ from metertwin.bus.messages import Request
 from metertwin.bus.requests import ask
 from metertwin.bus.server import free_port
 from metertwin.bus.subjects import Kind, subject
-from metertwin.cli.demo.plan import DemoOptions, site_of
+from metertwin.cli.demo.plan import TRANSFORMER_METERS, DemoOptions, site_of
 from metertwin.core.errors import MeterTwinError
 from metertwin.core.ids import GroupId, MeterId
-from metertwin.fleet.launch import LocalSite
+from metertwin.fleet.local.containers import Containers
+from metertwin.fleet.local.launch import LocalSite
+from metertwin.fleet.runtimes.choose import RuntimeChoice
 from metertwin.fleet.state import StateDirectory
-from metertwin.fleet.supervisor import Supervisor
 
 METERS_COUNT, PAST_DAYS = 100, 62
 RATE_PER_S, REQUESTS_COUNT, WARM_UP_COUNT = 50, 2_000, 200
@@ -45,10 +47,16 @@ async def main() -> None:
         options = DemoOptions(
             METERS_COUNT, 1.0, None, free_port(), "high", None, state.root, 1, PAST_DAYS
         )
-        site = LocalSite(state, site_of(options), Supervisor(), lambda _: None)
+        containers = await Containers.open(RuntimeChoice.PROCESS, state.root)
+        site = LocalSite(state, site_of(options), containers, lambda _: None)
         try:
             await site.start()
-            places = [(g.id, m) for g in site.settings.groups for m in g.meters]
+            places = [
+                (group.id, meter)
+                for group in site.settings.groups
+                for meter in group.meters
+                if not fnmatch(meter, TRANSFORMER_METERS)  # they have no bill
+            ]
             bus = await connect(
                 site.settings.bus_url, seed_path(state.bus_seeds, Role.CLIENT), "bench"
             )
@@ -57,7 +65,7 @@ async def main() -> None:
             latencies_ms = sorted(await at_rate(bus, places, REQUESTS_COUNT))
             await bus.close()
         finally:
-            await site.stop()
+            await containers.clear()
     rows = rows_of(latencies_ms)
     print(json.dumps(rows) if "--json" in sys.argv else "\n".join(map(str, rows)))
 

@@ -9,7 +9,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,55 +19,18 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.household import FIRST_DAY, MONTH, YEAR, household_tariff
 from benchmarks.rate_population import cases_of
 from benchmarks.sam import sam_model
 from benchmarks.sam_comparison import Comparison, comparisons, comparisons_of
 from benchmarks.urdb_rates import urdb_cases
-from metertwin.apps.tariff.calendar import Calendar, Holiday, MonthDay, Season, Switch
-from metertwin.apps.tariff.demand import DemandCharge, DemandTier, Ratchet
-from metertwin.apps.tariff.energy import EnergyCharge, Tier, TierRule
 from metertwin.apps.tariff.rating import UsageBatch, rate
 from metertwin.apps.tariff.schedule import billing_month_edges_us
-from metertwin.apps.tariff.tariff import ExportTerms, FixedCharge, Levy, Metering, Tariff, Tax
 from metertwin.core.ids import MeterId
 
 RATES_COUNT = 480
 FLEET_COUNT = 100_000
 CHUNK_COUNT = 4_000
-YEAR, MONTH = 35_040, 2_976
-FIRST_DAY = date(2026, 1, 1)
-ZONE = "Europe/Zurich"
-
-
-def household_tariff() -> Tariff:
-    """Return a tariff with all that is usual: peak and valley, seasons, blocks, demand, tax."""
-    day = (Switch(0, 1), Switch(7 * 60, 0), Switch(20 * 60, 1))
-    low = (Switch(0, 1),)
-    week = (0, 0, 0, 0, 0, 0, 1)
-    seasons = tuple(
-        Season(name, MonthDay(month, 1), week, 1) for name, month in (("winter", 1), ("summer", 5))
-    )
-    calendar = Calendar(("peak", "valley"), (day, low), seasons, (Holiday(1, 1), Holiday(8, 1)))
-    tiers = tuple(
-        (Tier(Decimal(300), Decimal(low)), Tier(None, Decimal(high)))
-        for low, high in (("0.2845", "0.3120"), ("0.1990", "0.2210"))
-    )
-    flat = ((DemandTier(None, Decimal("4.50")),),)
-    return Tariff(
-        id="household",
-        version=1,
-        name="Household",
-        currency="CHF",
-        zone=ZONE,
-        energy=EnergyCharge(calendar, tiers, TierRule.CHRONOLOGICAL),
-        demand=(
-            DemandCharge("Demand", Calendar.always(), flat, ratchet=Ratchet(Decimal("0.8"), 11)),
-        ),
-        export=ExportTerms(Metering.IMPORT_ONLY),
-        fixed=(FixedCharge("Base", Decimal("12.50")),),
-        levies=(Levy("Grid levy", Decimal("0.023")),),
-        taxes=(Tax("VAT", Decimal("8.1")),),
-    )
 
 
 def usage_of(counts: NDArray[np.int32]) -> UsageBatch:

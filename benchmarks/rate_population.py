@@ -21,6 +21,7 @@ from metertwin.apps.tariff.energy import (
     TierUnit,
 )
 from metertwin.apps.tariff.rating import Dynamics, PriceSeries
+from metertwin.apps.tariff.rating.checks import EFFECTIVE_UNDER
 from metertwin.apps.tariff.tariff import ExportTerms, FixedCharge, Metering, Tariff
 from metertwin.core.money import Rounding, RoundingPlace
 
@@ -106,7 +107,13 @@ def under(tariff: Tariff, metering: Metering, option: int) -> Tariff:
     if isinstance(energy, EnergyCharge) and len(energy.tiers[0]) > 1:
         rule = TierRule.MONTHLY_SHARE if option < 2 else TierRule.CHRONOLOGICAL
         energy = replace(energy, tier_rule=rule)
-    terms = replace(tariff.export, metering=metering)
+    usual = ExportTerms()
+    in_vain = {
+        name: getattr(usual, name)
+        for name, schemes in EFFECTIVE_UNDER.items()
+        if metering not in schemes
+    }
+    terms = replace(tariff.export, metering=metering, **in_vain)
     if metering is Metering.NET_METERING_MONEY:  # SAM always pays it out
         terms = replace(terms, credit_expires=False)
     demand = tariff.demand

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from metertwin.api.token import TokenError, ensure_token, load_token
+from metertwin.fleet.token import TokenError, ensure_token, load_token
 
 PATHS = ["/v1/twins", "/v1/ledger", "/metrics", "/openapi.json", "/v1/events/stream", "/nowhere"]
 

@@ -82,7 +82,7 @@ async def test_an_unknown_meter_is_503_while_a_host_that_may_have_it_is_silent(s
 
 async def test_desired_state_is_changed_by_path(site: Any) -> None:
     answer = await site.http.patch("/v1/twins/m-00001/desired", json={"changes": {"limit_w": 3000}})
-    assert answer.json() == {"version": 3, "desired": {"limit_w": 3000}}
+    assert answer.json() == {"version": 3, "desired": {"limit_w": 3000}, "kept": {}, "note": ""}
 
 
 async def test_groups_say_who_hosts_them(site: Any) -> None:

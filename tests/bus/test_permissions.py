@@ -9,7 +9,7 @@ from metertwin.bus.credentials import PERMISSIONS, Role
 from metertwin.bus.messages import Request
 from metertwin.bus.publish import Publisher
 from metertwin.bus.requests import ask, serve
-from metertwin.bus.subjects import Kind, of_group, subject
+from metertwin.bus.subjects import Kind, of_group, of_host, subject
 from metertwin.bus.tail import StreamTail
 from metertwin.core.errors import RefusedError
 from metertwin.core.ids import GroupId, MeterId
@@ -21,11 +21,12 @@ MAY_PUBLISH = {
     Kind.EVENT: {Role.GATEWAY, Role.TWIN_HOST},
     Kind.COMMAND: {Role.TWIN_HOST},
     Kind.OUTCOME: {Role.GATEWAY, Role.TWIN_HOST},
-    Kind.REQUEST: {Role.API, Role.CLIENT},
+    Kind.REQUEST: {Role.API, Role.CLIENT, Role.TWIN_HOST},  # a host passes on what waited
     Kind.READ: {Role.TWIN_HOST},
     Kind.HISTORY: {Role.TWIN_HOST, Role.API, Role.CLIENT},
     Kind.STATE: {Role.TWIN_HOST},
     Kind.OUTPUT: {Role.TWIN_HOST},
+    Kind.LAST_KNOWN: {Role.TWIN_HOST, Role.API, Role.CLIENT},
 }
 
 
@@ -45,6 +46,16 @@ async def test_a_role_publishes_what_is_its_own_and_nothing_else(
         assert await is_refused(bus, to) == (role not in roles), f"{role} at {to}"
 
 
+async def test_the_fleet_asks_of_groups_and_of_no_meter(
+    connect_as: Connect, group: GroupId
+) -> None:
+    fleet = await connect_as(Role.FLEET)
+    for kind in (Kind.REQUEST, Kind.READ, Kind.HISTORY):
+        assert not await is_refused(fleet, subject(group, kind))
+    assert not await is_refused(fleet, of_host("cloud", "host-1"))
+    assert await is_refused(await connect_as(Role.API), of_host("cloud", "host-1"))
+
+
 async def test_the_api_asks_a_gateway_how_it_is_but_never_a_meter_through_it(
     connect_as: Connect, group: GroupId
 ) -> None:
@@ -56,8 +67,12 @@ async def test_the_api_asks_a_gateway_how_it_is_but_never_a_meter_through_it(
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMIN])
 async def test_no_role_but_admin_makes_or_deletes_streams(connect_as: Connect, role: Role) -> None:
     bus = await connect_as(role)
-    for action in ("CREATE", "DELETE", "PURGE", "UPDATE"):
+    for action in ("CREATE", "DELETE", "PURGE"):
         assert await is_refused(bus, f"$JS.API.STREAM.{action}.READINGS")
+    # The fleet names a hub's quiet sources anew.
+    is_fleet = role is Role.FLEET
+    assert await is_refused(bus, "$JS.API.STREAM.UPDATE.READINGS") is not is_fleet
+    assert await is_refused(bus, "$JS.API.STREAM.UPDATE.KV_owners")
 
 
 async def test_owners_cannot_be_written_by_those_who_own_nothing(connect_as: Connect) -> None:

@@ -178,3 +178,69 @@ async def test_other_versions_and_damage_are_answered(connect_as: Connect, group
             decode_answer(message.data, object)
         assert caught.value.code == family.code
     await service.stop()
+
+
+async def test_who_asks_during_a_hand_over_is_answered_by_the_next_host(
+    connect_as: Connect, group: GroupId
+) -> None:
+    begun, asked = asyncio.Event(), Request("name")
+    to = subject(group, Kind.REQUEST, "m1")
+
+    async def slow(_request: Request, _meter: str, _deadline_s: float) -> str:
+        begun.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    async def new(_request: Request, meter: str, deadline_s: float) -> str:
+        assert 0 < deadline_s < 5.0
+        return f"new host of {meter}"
+
+    bus, client = await connect_as(Role.TWIN_HOST), await connect_as(Role.CLIENT)
+    old_service = await serve(bus, of_group(group, Kind.REQUEST), f"twins-{group}", {"name": slow})
+    first = asyncio.create_task(ask(client, to, asked, 5.0, str))
+    await begun.wait()
+    await old_service.hold(drain_s=0.05)
+    second = asyncio.create_task(ask(client, to, asked, 5.0, str))
+    await asyncio.sleep(0.05)
+    other = await connect_as(Role.TWIN_HOST)
+    await serve(other, of_group(group, Kind.REQUEST), f"twins-{group}", {"name": new})
+    assert not first.done()
+    assert await old_service.pass_on() == 2
+    assert [await first, await second] == ["new host of m1"] * 2
+
+
+async def test_a_hand_over_that_fails_leaves_nobody_without_an_answer(
+    connect_as: Connect, group: GroupId
+) -> None:
+    async def name(_request: Request, meter: str, _deadline_s: float) -> str:
+        return f"old host of {meter}"
+
+    bus, client = await connect_as(Role.TWIN_HOST), await connect_as(Role.CLIENT)
+    service = await serve(bus, of_group(group, Kind.REQUEST), "twins", {"name": name})
+    await service.hold(drain_s=0.05)
+    to = subject(group, Kind.REQUEST, "m1")
+    waiting = asyncio.create_task(ask(client, to, Request("name"), 5.0, str))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    service.resume()
+    assert await waiting == "old host of m1"
+
+
+async def test_what_is_passed_on_finds_a_host_that_comes_later_also_the_same_one(
+    connect_as: Connect, group: GroupId
+) -> None:
+    async def name(_request: Request, meter: str, _deadline_s: float) -> str:
+        return f"host of {meter}"
+
+    bus, client = await connect_as(Role.TWIN_HOST), await connect_as(Role.CLIENT)
+    where, queue = of_group(group, Kind.REQUEST), f"twins-{group}"
+    old_service = await serve(bus, where, queue, {"name": name})
+    await old_service.hold(drain_s=0.05)
+    to = subject(group, Kind.REQUEST, "m1")
+    waiting = asyncio.create_task(ask(client, to, Request("name"), 5.0, str))
+    await asyncio.sleep(0.05)
+    assert await old_service.pass_on() == 1
+    await asyncio.sleep(0.1)  # nobody serves
+    assert not waiting.done()
+    await serve(bus, where, queue, {"name": name})
+    assert await waiting == "host of m1"

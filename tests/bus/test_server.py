@@ -10,7 +10,8 @@ from nats.errors import Error as NatsError
 
 from metertwin.bus.connection import connect
 from metertwin.bus.credentials import Role, SeedError, ensure_seeds, public_key, seed_path
-from metertwin.bus.server import BusServer, check_port, find_server, write_config
+from metertwin.bus.server import BusServer, check_port, find_server
+from metertwin.bus.server_config import write_config
 from metertwin.bus.server_errors import (
     PortInUseError,
     ServerMissingError,
@@ -129,6 +130,7 @@ async def test_streams_are_made_once_and_follow_their_limits(own_server: BusServ
         "KV_owners",
         "KV_desired",
         "KV_checkpoints",
+        "KV_fleet",
     }
     await bus.close()
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from metertwin.bus.server import free_port
 from metertwin.cli.demo.plan import DemoOptions, site_of
-from metertwin.fleet.launch import LocalSite
+from metertwin.fleet.local.containers import Containers
+from metertwin.fleet.local.launch import LocalSite
+from metertwin.fleet.runtimes.choose import RuntimeChoice
 from metertwin.fleet.state import StateDirectory
-from metertwin.fleet.supervisor import Supervisor
 
 
 class Terminal:
@@ -49,7 +50,8 @@ async def running_site(root: Path, *, meters_count: int, past_days: int) -> Asyn
     options = DemoOptions(
         meters_count, 60.0, None, free_port(), "high", None, state.root, 1, past_days
     )
-    site = LocalSite(state, site_of(options), Supervisor(), lambda _: None)
+    containers = await Containers.open(RuntimeChoice.PROCESS, state.root)
+    site = LocalSite(state, site_of(options), containers, lambda _: None)
     try:
         await site.start()
         here = Terminal(state.root)
@@ -60,4 +62,5 @@ async def running_site(root: Path, *, meters_count: int, past_days: int) -> Asyn
                 pass  # the transformer has a meter as well
         yield here
     finally:
-        await site.stop()
+        await containers.clear()
+        await containers.close()

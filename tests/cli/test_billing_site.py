@@ -15,6 +15,8 @@ import yaml
 from tests.cli.terminal import Terminal, running_site
 
 from metertwin.cli.demo.plan import HOUSEHOLD_TARIFF
+from metertwin.core.obis import Obis
+from metertwin.exchange.green_button import read_green_button
 
 PAST_DAYS = 62  # holds the whole of last month on any day
 METER, GROUP = "m000001", "feeder-1"
@@ -88,6 +90,7 @@ async def test_a_street_is_billed_explained_exported_and_rehearsed(
     assert code == 0, error
     assert "peak" in shown
 
+    await check_export(terminal, tmp_path, bill)
     await check_rehearsal(terminal, tmp_path, bill)
     await check_refusals(terminal)
 
@@ -95,6 +98,21 @@ async def test_a_street_is_billed_explained_exported_and_rehearsed(
 def days_of(bill: dict[str, Any]) -> list[str]:
     arguments = {"start": bill["month"], "end": bill["month"][:8] + "07", "by": "period"}
     return [part for name, value in arguments.items() for part in ("-a", f"{name}={value}")]
+
+
+async def check_export(terminal: Terminal, tmp_path: Path, bill: dict[str, Any]) -> None:
+    """The month as a Green Button file: its energies and its bill are those of the twin."""
+    out = tmp_path / "usage.xml"
+    span = ("--from", bill["start"], "--to", bill["end"])
+    export = ("usage", "export", METER, *span, "--zone", str(ZONE), "--bills", "--out", str(out))
+    code, _, error = await terminal.run(*export)
+    assert code == 0, error
+    file = read_green_button(out.read_bytes())
+    drawn = next(series for series in file.series if series.register.obis == Obis(1, 0, 1, 8, 0))
+    assert int(drawn.intervals.gain.sum()) == Decimal(bill["import_kwh"]) * 1000
+    told = [(each.last_total, each.start, each.end) for each in file.bills]
+    moments = [datetime.fromisoformat(bill[name]) for name in ("start", "end")]
+    assert told == [(Decimal(bill["total"]), *moments)]
 
 
 async def check_rehearsal(terminal: Terminal, tmp_path: Path, bill: dict[str, Any]) -> None:

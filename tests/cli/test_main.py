@@ -11,9 +11,9 @@ import typer
 
 from metertwin.cli.commands.request import typed
 from metertwin.cli.events_stream import parsed
-from metertwin.cli.main import COMMANDS
 from metertwin.cli.options import pairs
 from metertwin.cli.service import hide_secrets
+from metertwin.cli.tree import COMMANDS
 
 
 def metertwin(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,7 +27,7 @@ def metertwin(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_names_every_command_and_imports_none_of_them() -> None:
-    lines = "import sys; from metertwin.cli.main import app; app(['--help'], standalone_mode=False)"
+    lines = "import sys; from metertwin.cli.tree import app; app(['--help'], standalone_mode=False)"
     heavy = "print([m for m in ('httpx', 'nats', 'litestar', 'numpy') if m in sys.modules])"
     shown = subprocess.run(
         [sys.executable, "-c", f"{lines}; {heavy}"], capture_output=True, text=True, check=True
@@ -63,6 +63,17 @@ def test_a_role_without_a_site_says_so_too(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "No site file at" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_what_is_logged_while_a_command_runs_stays_out_of_its_answer() -> None:
+    lines = "import sys; from metertwin.cli.tree import _load; _load('status'); import structlog"
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{lines}; structlog.get_logger().warning('bus_lost')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (ended.stdout, "bus_lost" in ended.stderr) == ("", True)
 
 
 def test_pairs_are_names_with_values() -> None:

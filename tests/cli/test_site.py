@@ -97,6 +97,17 @@ async def test_a_tariffs_calendar_is_written_into_a_meter_and_shown(terminal: Te
     assert code == 2
 
 
+async def test_the_parts_and_what_they_wrote_are_shown(terminal: Terminal) -> None:
+    parts = await terminal.json("logs")
+    roles = {"bus", "simulate", "recorder", "twin-host", "gateway", "api"}
+    assert {name: each["phase"] for name, each in parts.items()} == dict.fromkeys(roles, "running")
+    code, shown, _ = await terminal.run("logs", "gateway", "--lines", "20")
+    assert (code, "gateway_runs" in shown) == (0, True)
+    code, _, error = await terminal.run("logs", "getaway")
+    assert code == 1
+    assert "There is no part 'getaway'" in error
+
+
 async def test_wrong_questions_end_in_one_sentence(terminal: Terminal) -> None:
     for arguments, sentence in (
         (("twin", "nobody"), "There is no twin of meter nobody"),

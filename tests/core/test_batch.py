@@ -53,6 +53,18 @@ def test_numbers_equal_those_counted_one_by_one(runs: list[tuple[int, int]]) -> 
     assert batch.sequences().tolist() == one_by_one
 
 
+@given(st.lists(st.tuples(st.integers(1, 5), st.booleans()), max_size=8))
+def test_a_batch_of_some_meters_has_their_readings_and_no_others(
+    runs: list[tuple[int, bool]],
+) -> None:
+    batch = batch_of([count for count, _ in runs], [1] * len(runs))
+    wanted = {MeterId(f"m{number}") for number, (_, kept) in enumerate(runs) if kept}
+    some = batch.only(wanted)
+    some.check()
+    assert some.readings() == [each for each in batch.readings() if each.meter in wanted]
+    assert (some is batch) == all(kept for _, kept in runs)
+
+
 def test_rows_become_readings_with_value_quality_and_origin() -> None:
     first, second, third = batch_of([2, 1], [5, 1]).readings()
     assert (first.meter, second.meter, third.meter) == ("m0", "m0", "m1")

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,6 +87,102 @@ def test_the_hour_that_occurs_twice_is_taken_in_order() -> None:
     starts_us = read_usage_csv(text.encode(), zone=ZURICH).series[0].intervals.start_us
     first = to_us(datetime(2026, 10, 24, 23, tzinfo=UTC))
     assert ((starts_us - first) // 3_600_000_000).tolist() == [0, 1, 2, 3]
+
+
+def rows_of(*starts: str) -> bytes:
+    """Return a file in which the first row has 1 kWh, the second 2 kWh and so on."""
+    lines = [f"{start},{number}" for number, start in enumerate(starts, 1)]
+    return "\n".join(["start,kwh", *lines]).encode()
+
+
+QUARTERS_TWICE = [
+    "2026-10-25 01:45",
+    *[f"2026-10-25 02:{minute}" for minute in ("00", "15", "30", "45")] * 2,
+    "2026-10-25 03:00",
+]
+
+
+def test_a_file_that_begins_with_the_newest_has_the_hour_that_occurs_twice_as_well() -> None:
+    (series,) = read_usage_csv(rows_of(*QUARTERS_TWICE[::-1]), zone=ZURICH).series
+    first = to_us(datetime(2026, 10, 24, 23, 45, tzinfo=UTC))
+    assert ((series.intervals.start_us - first) // 900_000_000).tolist() == list(range(10))
+    # The oldest row stands last and has 10 kWh.
+    assert series.intervals.gain.tolist() == list(range(10, 0, -1))
+
+
+@pytest.mark.parametrize(
+    "starts",
+    [
+        ("2026-10-25 02:00", "2026-10-25 02:00", "2026-10-25 01:00"),  # it begins with the hour
+        ("2026-10-25 03:00", "2026-10-25 02:00", "2026-10-25 02:00"),  # it ends with it
+        ("2025-10-26 03:00", "2025-10-26 02:00", "2025-10-26 02:00", "2025-10-26 01:00"),
+    ],
+)
+def test_the_newest_may_stand_first_at_a_files_ends(starts: tuple[str, ...]) -> None:
+    (series,) = read_usage_csv(rows_of(*starts), zone=ZURICH).series
+    assert set(np.diff(series.intervals.start_us).tolist()) == {3_600_000_000}
+    assert series.intervals.gain.tolist() == list(range(len(starts), 0, -1))
+
+
+def test_a_late_row_elsewhere_leaves_the_order_of_the_hour_clear() -> None:
+    late = [*QUARTERS_TWICE[::-1], "2026-10-26 00:00"]
+    (series,) = read_usage_csv(rows_of(*late), zone=ZURICH).series
+    assert series.intervals.gain.tolist() == [*range(10, 0, -1), 11]
+
+
+def test_an_order_that_leaves_the_hour_open_is_told_and_its_remedy() -> None:
+    starts = ("2026-10-25 02:00", "2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 00:00")
+    with pytest.raises(UsageFileError) as caught:
+        read_usage_csv(rows_of("2026-10-25 03:00", *starts, "2026-10-25 04:00"), zone=ZURICH)
+    assert str(caught.value) == (
+        "The file: in the import of meter rows stand neither oldest nor newest first around the "
+        "hour from 2026-10-25T00:00:00+00:00 on, which clocks show twice, so either can be meant; "
+        "sort the rows, or write starts with their offset."
+    )
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_daily_rows_last_from_midnight_to_midnight(sign: int) -> None:
+    march = [f"2026-03-{day:02}" for day in range(28, 32)]
+    file = read_usage_csv(rows_of(*march[::sign]), zone=ZURICH)
+    (series,) = file.series
+    # Summer time begins on 29 March: 23 h. The fourth day's end is a midnight as well.
+    assert series.intervals.length_s.tolist() == [86_400, 82_800, 86_400, 86_400]
+    assert series.register.period_s == 86_400
+    assert file.notes == [
+        (
+            "Took local days of Europe/Zurich as the intervals of the import of meter: its starts "
+            "are midnights, a day apart."
+        )
+    ]
+    october = [f"2026-10-{day:02} 00:00" for day in (24, 25, 27)]
+    (series,) = read_usage_csv(rows_of(*october[::sign]), zone=ZURICH).series
+    assert series.intervals.length_s.tolist() == [86_400, 90_000, 86_400]  # the 26th is missing
+
+
+def test_weekly_rows_last_seven_local_days_and_other_days_of_24_hours_stay_so() -> None:
+    (weeks,) = read_usage_csv(rows_of("2026-03-23", "2026-03-30", "2026-04-06"), zone=ZURICH).series
+    assert weeks.intervals.length_s.tolist() == [601_200, 604_800, 604_800]  # 167 h and 168 h
+    utc = rows_of("2026-03-28T00:00Z", "2026-03-29T00:00Z", "2026-03-30T00:00Z")
+    assert read_usage_csv(utc, zone=ZURICH).series[0].intervals.length_s.tolist() == [86_400] * 3
+    noon = rows_of("2026-03-26 12:00", "2026-03-27 12:00", "2026-03-28 12:00")
+    assert read_usage_csv(noon, zone=ZURICH).series[0].intervals.length_s.tolist() == [86_400] * 3
+
+
+def test_a_date_is_a_day_even_where_clocks_skip_its_midnight() -> None:
+    # In Cairo summer time begins at midnight: 24 April 2026 begins at 01:00, 23 h long.
+    days = rows_of("2026-04-23", "2026-04-24", "2026-04-25")
+    (series,) = read_usage_csv(days, zone=ZoneInfo("Africa/Cairo")).series
+    assert series.intervals.length_s.tolist() == [86_400, 82_800, 86_400]
+    assert series.intervals.start_us[1] == to_us(datetime(2026, 4, 23, 22, tzinfo=UTC))
+
+
+def test_a_row_that_cannot_be_read_makes_no_other_problem() -> None:
+    with pytest.raises(UsageFileError) as caught:
+        read_usage_csv(b"start,kwh\n2026-01-01T00:00Z,1\n2026-01-01T01:00Z,one\n")
+    assert str(caught.value) == (
+        "The file: line 3: energy 'one' is not a number of 0 or more such as 0.25."
+    )
 
 
 def test_problems_are_told_together_with_their_lines() -> None:

@@ -64,6 +64,33 @@ def test_longer_intervals_are_spans_there_and_back(october: UsageFile) -> None:
     assert back.origin.tolist() == series.intervals.origin.tolist()
 
 
+def test_local_days_are_spans_on_the_grid_they_have_in_common(october: UsageFile) -> None:
+    # 24 October 2026 has 24 h in Zurich, the 25th 25 h: midnights at 22:00 and 23:00 UTC.
+    first_us = to_us(datetime(2026, 10, 23, 22, tzinfo=UTC))
+    series = october.series[0]
+    intervals = series.intervals.take(np.arange(2))
+    intervals.start_us[:] = [first_us, first_us + 24 * HOUR_US]
+    intervals.length_s[:] = [86_400, 90_000]
+    table = interval_table(replace(series, intervals=intervals))
+    assert (table.register.period_s, table.interval_count) == (3600, 49)
+    assert not table.is_known.any()
+    assert table.spans.first_index.tolist() == [0, 24]
+    assert table.spans.interval_count.tolist() == [24, 25]
+    assert table.spans.gain.tolist() == [100, 101]
+
+
+def test_hours_with_a_few_quarters_are_on_a_grid_of_quarters(october: UsageFile) -> None:
+    series = october.series[0]
+    hours = series.intervals.take(np.arange(5))
+    start_us = int(hours.start_us[0])
+    hours.start_us[:] = start_us + np.array([0, 4, 8, 12, 13]) * HOUR_US // 4
+    hours.length_s[:] = [3600, 3600, 3600, 900, 900]
+    table = interval_table(replace(series, intervals=hours))
+    assert table.register.period_s == 900
+    assert np.flatnonzero(table.is_known[0]).tolist() == [12, 13]
+    assert table.spans.first_index.tolist() == [0, 4, 8]
+
+
 def test_a_date_far_away_is_no_grid_of_a_billion_cells(october: UsageFile) -> None:
     october.series[0].intervals.start_us[0] = 0
     october.series[0].intervals.length_s[:] = 1

@@ -2,59 +2,23 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from tests.gateway.commander import Commander
 
 from metertwin.bus.connection import Bus
 from metertwin.bus.credentials import Role
-from metertwin.bus.messages import encode
-from metertwin.bus.ownership import claim, twins_key
-from metertwin.bus.subjects import Kind, subject
-from metertwin.core.command import Command, CommandKind, CommandStatus
-from metertwin.core.ids import CommandId, GroupId
-from metertwin.gateway.durable import publish_until_stored
+from metertwin.bus.ownership import claim, hand_over, look_up, twins_key
+from metertwin.bus.streams import last_sequence_of
+from metertwin.bus.subjects import COMMAND_STREAM
+from metertwin.core.command import CommandKind, CommandStatus
+from metertwin.core.ids import GroupId
 from metertwin.simulation.event_log import MeterEvent
 
 Scene = Any  # of conftest, which cannot be imported
 Connect = Callable[[Role], Awaitable[Bus]]
-
-
-class Commander:
-    """A twin host that owns the group and commands its meters."""
-
-    def __init__(self, bus: Bus, scene: Scene, group: GroupId, epoch: int) -> None:
-        self.bus, self.scene, self.group, self.epoch = bus, scene, group, epoch
-        self._sent_count = 0
-
-    def command(self, meter: str, kind: CommandKind, **arguments: int) -> Command:
-        self._sent_count += 1
-        now = self.scene.clock.now()
-        return Command(
-            id=CommandId(f"{self.group}-c{self._sent_count}"),
-            meter=msgspec.convert(meter, str),  # type: ignore[arg-type]  # an id in the making
-            group=self.group,
-            kind=kind,
-            issued_by="test",
-            issued_at=now,
-            expires_at=now + timedelta(minutes=5),
-            arguments=arguments,
-            epoch=self.epoch,
-        )
-
-    async def send(self, command: Command, identity: str | None = None) -> None:
-        to = subject(self.group, Kind.COMMAND, command.meter)
-        await publish_until_stored(self.bus, to, encode(command), identity or command.id)
-
-    async def settled(self, command: Command) -> Any:  # noqa: ANN401 - an outcome
-        outcomes = self.scene.published.outcomes
-        await self.scene.until(
-            lambda: any(each.command == command.id for each in outcomes), f"{command.kind}'s end"
-        )
-        (outcome,) = [each for each in outcomes if each.command == command.id]
-        return outcome
 
 
 @pytest.fixture
@@ -93,6 +57,33 @@ async def test_disconnect_and_reconnect_are_effected_and_seen(
         )
     assert logged(street, MeterEvent.REMOTE_DISCONNECTION) == 1
     assert logged(street, MeterEvent.REMOTE_CONNECTION) == 1
+
+
+async def test_what_an_owner_commanded_before_it_handed_over_is_still_carried_out(
+    scene: Scene, commander: Commander, group: GroupId
+) -> None:
+    street = await scene.street(1)
+    meter, key = street.entries[0].id, twins_key(group)
+    # No gateway is there yet; the owner commands, hands over, and commands again like a ghost.
+    pending = commander.command(meter, CommandKind.SET_LIMIT, limit_w=3000)
+    await commander.send(pending)
+    last_sequence = await last_sequence_of(commander.bus, COMMAND_STREAM)
+    await hand_over(commander.bus, key, commander.epoch, "host-2", last_sequence)
+    ghost = commander.command(meter, CommandKind.SET_LIMIT, limit_w=1)
+    await commander.send(ghost)
+    await claim(commander.bus, key, "host-2")
+    await scene.gateway(street.entries)
+    assert (await commander.settled(pending)).status is CommandStatus.EFFECTED
+    refused = await commander.settled(ghost)
+    assert refused.status is CommandStatus.REFUSED
+    assert f"It carries epoch {commander.epoch}; the twins of group {group}" in refused.reason
+    # Through another move it holds as well, and a host that is started again forgets nothing.
+    second = await claim(commander.bus, key, "host-2")
+    await hand_over(commander.bus, key, second, "host-3", last_sequence)
+    owner = await look_up(commander.bus, key)
+    assert owner is not None
+    assert owner.has_commanded(commander.epoch, last_sequence)
+    assert not owner.has_commanded(commander.epoch, last_sequence + 1)
 
 
 async def test_a_limit_is_set_read_back_and_not_written_twice(

@@ -16,7 +16,7 @@ from metertwin.bus.server import free_port
 
 pytestmark = pytest.mark.fault
 
-PROCESSES_COUNT = 6  # bus, meters, recorder, twin host, gateway, API
+ROLES = ("bus", "simulate", "recorder", "twin-host", "gateway", "api")
 METERS_COUNT = 5
 
 
@@ -39,13 +39,26 @@ def started(command: list[str], state: Path) -> tuple[subprocess.Popen[bytes], l
     """Return the running demonstration and the processes it started, all of them there."""
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     give_up_s = time.monotonic() + 60
-    below: list[int] = []
-    while not (state / "log" / "api.log").exists() or len(below) < PROCESSES_COUNT:
-        below = [process.pid for process in psutil.Process(child.pid).children(recursive=True)]
+    below: dict[int, str] = {}
+    while not all(any(f"run {role} " in each for each in below.values()) for role in ROLES):
+        below = {pid: line for pid, line in of_site(state).items() if pid != child.pid}
         assert time.monotonic() < give_up_s, "the demonstration did not start its API"
         assert child.poll() is None, "the demonstration ended by itself"
         time.sleep(0.1)
-    return child, below
+    return child, [*below]
+
+
+def of_site(state: Path) -> dict[int, str]:
+    """Return the command lines of all processes that name the site's directory, by pid."""
+    lines = {}
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+        if str(state) in line:
+            lines[process.pid] = line
+    return lines
 
 
 def all_gone(pids: list[int]) -> bool:
@@ -74,6 +87,7 @@ def test_however_it_ends_it_leaves_nothing_behind(tmp_path: Path, end: signal.Si
     child.send_signal(end)
     assert child.wait(40) == (-signal.SIGKILL if end is signal.SIGKILL else 0)
     assert all_gone(below)
+    assert not of_site(tmp_path / "demo")
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:

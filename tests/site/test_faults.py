@@ -25,9 +25,10 @@ from metertwin.cli.demo.probe import Probe, Tally
 from metertwin.cli.demo.report import is_balanced, readings_of
 from metertwin.core.errors import InvalidInputError, MeterTwinError, NotFoundError
 from metertwin.core.twin import AnswerSource, LoadProfile
-from metertwin.fleet.launch import LocalSite
+from metertwin.fleet.local.containers import Containers
+from metertwin.fleet.local.launch import LocalSite
+from metertwin.fleet.runtimes.choose import RuntimeChoice
 from metertwin.fleet.site import site_clock
-from metertwin.fleet.supervisor import Process, Supervisor
 
 pytestmark = pytest.mark.fault
 
@@ -45,24 +46,25 @@ class RunningSite:
     bus: Bus
     probe: Probe
 
-    def kill(self, name: str) -> None:
-        """End a process as a crash would; the supervisor starts it again."""
-        process = self.process(name)
-        assert process.pid is not None, f"{name} is not running"
-        os.kill(process.pid, signal.SIGKILL)
+    async def kill(self, name: str) -> None:
+        """End a process as a crash would; it is started again."""
+        os.kill(await self.pid(name), signal.SIGKILL)
 
-    def freeze(self, name: str, *, is_frozen: bool) -> None:
+    async def freeze(self, name: str, *, is_frozen: bool) -> None:
         """Stop a process where it stands, or let it go on."""
-        pid = self.process(name).pid
-        assert pid is not None
-        os.kill(pid, signal.SIGSTOP if is_frozen else signal.SIGCONT)
+        os.kill(await self.pid(name), signal.SIGSTOP if is_frozen else signal.SIGCONT)
 
-    def process(self, name: str) -> Process:
-        return next(each for each in self.site.supervisor.processes if each.name == name)
+    async def pid(self, name: str) -> int:
+        pid = (await self.site.containers.status(name)).pid
+        assert pid is not None, f"{name} is not running"
+        return pid
 
     async def until_restarted(self, name: str, count: int) -> None:
         async with asyncio.timeout(30):
-            while self.process(name).restart_count < count:  # noqa: ASYNC110 - polls a process
+            while True:
+                status = await self.site.containers.status(name)
+                if status.restart_count >= count and status.pid is not None:
+                    return
                 await asyncio.sleep(0.05)
 
     async def received(self) -> int:
@@ -82,7 +84,7 @@ class RunningSite:
 
     async def balance(self) -> tuple[Tally, Tally]:
         """Stop the gateway, wait until all arrived, and return both ledgers."""
-        await self.site.supervisor.stop("gateway")
+        await self.site.containers.stop("gateway")
         twins = recorder = Tally()
         try:
             async with asyncio.timeout(BALANCED_WITHIN_S):
@@ -114,7 +116,8 @@ async def running_site(tmp_path: Path) -> AsyncIterator[RunningSite]:
     )
     state = fresh_state(options.state)
     settings = msgspec.structs.replace(site_of(options), poll_s=SPEED_RATIO)
-    site = LocalSite(state, settings, Supervisor(), lambda _what: None)
+    containers = await Containers.open(RuntimeChoice.PROCESS, state.root)
+    site = LocalSite(state, settings, containers, lambda _what: None)
     try:
         await site.start()
         seed = seed_path(state.bus_seeds, Role.CLIENT)
@@ -124,7 +127,8 @@ async def running_site(tmp_path: Path) -> AsyncIterator[RunningSite]:
         yield RunningSite(site, bus, probe)
         await bus.close()
     finally:
-        await site.stop()
+        await containers.clear()
+        await containers.close()
 
 
 async def _until_in_step(probe: Probe) -> None:
@@ -143,22 +147,22 @@ async def test_a_process_killed_under_load_loses_and_doubles_nothing(
 ) -> None:
     before = await running_site.received()
     for count in (1, 2):
-        running_site.kill(name)
+        await running_site.kill(name)
         await running_site.until_restarted(name, count)
         before = await running_site.until_received(before + 1_000)
     twins, recorder = await running_site.balance()
     assert is_balanced(readings_of(twins, recorder))
-    await running_site.site.supervisor.stop("recorder")  # a store has one owner
+    await running_site.site.containers.stop("recorder")  # a store has one owner
     assert _rows_and_keys(running_site) == (recorder.taken, recorder.taken)
 
 
 async def test_a_recorder_that_stands_still_catches_up(
     running_site: RunningSite,
 ) -> None:
-    running_site.freeze("recorder", is_frozen=True)
+    await running_site.freeze("recorder", is_frozen=True)
     before = await running_site.received()
     await running_site.until_received(before + 10_000)
-    running_site.freeze("recorder", is_frozen=False)
+    await running_site.freeze("recorder", is_frozen=False)
     twins, recorder = await running_site.balance()
     assert is_balanced(readings_of(twins, recorder))
 
@@ -205,7 +209,7 @@ async def test_a_load_profile_is_answered_without_a_hole(running_site: RunningSi
 
 def _rows_and_keys(running_site: RunningSite) -> tuple[int, int]:
     """Return rows and distinct (meter, register, captured_at) of the store, its owner ended."""
-    path = str(running_site.site.state.history_file)
+    path = str(running_site.site.home("recorder").history_file)
     with duckdb.connect(path, read_only=True) as store:
         rows = store.execute("SELECT count(*) FROM readings").fetchone()
         keys = store.execute(

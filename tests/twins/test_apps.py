@@ -75,7 +75,10 @@ async def test_a_granted_proposal_becomes_a_command_of_the_app(site: Site) -> No
         await site.publish(("a", 1, quarters(1000, 1700)))
         await site.until_received(2)
         await until(site, "proposal_count", 1)
-        (command,) = await commands(site)
+        async with asyncio.timeout(10):
+            while not (sent := await commands(site)):  # noqa: ASYNC110 - the stream's
+                await asyncio.sleep(0.01)
+        (command,) = sent
         assert "app:counting" in command
         assert "disconnect" in command
 
@@ -113,6 +116,16 @@ async def test_a_changing_request_is_durable_before_its_answer(site: Site) -> No
         assert [(each.meter, each.name, each.value) for each in outputs] == [
             (None, "limit", {"limit_wh": 7})
         ]
+
+
+async def test_a_changing_request_that_fails_changes_nothing(site: Site) -> None:
+    async with site.host(apps=(COUNTING,)):
+        await site.ask("set_count_limit", "_", dict, {"limit_wh": 7})
+        with pytest.raises(InvalidInputError, match="10001 Wh; 10000 is the most"):
+            await site.ask("set_count_limit", "_", dict, {"limit_wh": 10_001})
+        answer = await site.ask("set_count_limit", "_", dict[str, int], {"limit_wh": 8})
+        assert answer == {"before": 7, "limit_wh": 8}
+        assert (await standing(site))["standing"] == "running"
 
 
 async def test_requests_of_apps_are_checked_like_the_hosts_own(site: Site) -> None:

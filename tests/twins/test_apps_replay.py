@@ -41,7 +41,7 @@ class Hosted:
         self.apps = AppHost(self.group, ManualClock(NOON))
 
     def apply(self, messages: list[Delivered]) -> None:
-        apply_delivered({GROUP: self.group}, messages)
+        apply_delivered([self.group], messages)
         self.apps.on_applied()
 
     def state(self) -> tuple[bytes, dict[str, bytes]]:

@@ -2,8 +2,10 @@
 
 import itertools
 import random
+import zlib
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -274,16 +276,25 @@ def test_a_block_is_its_bytes(drawn: list[tuple[int, int, int]]) -> None:
     take(window, *numbered(drawn))
     (series,) = window.series.values()
     for block in series.blocks.values():
-        again = CaptureBlock.unpack(96, block.packed()[1])
-        again._packed = None
-        assert again.packed() == block.packed()
+        for slots_count in (96, None):
+            again = CaptureBlock.unpack(block.packed()[1], slots_count)
+            again._packed = None
+            assert again.packed() == block.packed()
+            assert again.slots_count == 96
     assert len(blocks_of(window)) <= len(series.blocks)
 
 
-@given(octets=st.binary(max_size=200))
-def test_any_bytes_as_a_block_end_in_a_value_error(octets: bytes) -> None:
+@given(octets=st.binary(max_size=200), slots_count=st.sampled_from([96, None]))
+def test_any_bytes_as_a_block_end_in_a_value_error(octets: bytes, slots_count: int | None) -> None:
     with pytest.raises(ValueError, match="block of captures"):
-        CaptureBlock.unpack(96, octets)
+        CaptureBlock.unpack(octets, slots_count)
+
+
+@pytest.mark.parametrize("rows", [-1, 0, 1, 2**62])
+def test_a_block_that_says_nothing_of_its_slots_is_refused(rows: int) -> None:
+    octets = msgspec.msgpack.encode([rows, 4, 4, zlib.compress(b"")])
+    with pytest.raises(ValueError, match="another size"):
+        CaptureBlock.unpack(octets)
 
 
 def test_fresh_of_several_registers_has_each_interval_once() -> None:

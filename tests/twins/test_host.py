@@ -53,13 +53,22 @@ async def test_a_host_that_starts_again_goes_on_exactly(site: Site) -> None:
         assert lines[0] == LedgerLine(MeterId("a"), 3, 3, 0, 0)
 
 
-async def test_another_host_cannot_take_an_owned_group(site: Site) -> None:
-    async with site.host():
+async def test_another_host_leaves_an_owned_group_alone(site: Site) -> None:
+    async with site.host() as (first, _):
         bus = await site.connect(Role.TWIN_HOST)
         async with Publisher(bus) as publisher:
-            settings = TwinHostSettings(name="host-2", groups=(GroupSettings(id=site.group),))
+            own = GroupSettings(id=site.group)
+            settings = TwinHostSettings(name="host-2", groups=(own,))
+            second = TwinHost(settings, bus, site.clock, publisher)
             with pytest.raises(OwnedElsewhereError, match=r"owned by host-1 .* not by host-2"):
-                await TwinHost(settings, bus, site.clock, publisher).run()
+                await second.take(own)
+            waiting = asyncio.create_task(second.run())
+            await site.publish(("a", 1, [(POWER, 1, 0)]))
+            await site.until_received(1)
+            assert (list(second.hosted), list(first.hosted)) == ([], [site.group])
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting
 
 
 async def test_a_superseded_host_steps_down_and_writes_nothing(site: Site) -> None:

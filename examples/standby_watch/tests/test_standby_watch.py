@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -86,6 +87,36 @@ def test_an_app_that_goes_on_from_its_state_says_what_one_that_never_stopped_say
     assert past.outputs + rest.outputs == said.outputs
 
 
+def test_cut_and_joined_it_is_the_same_and_one_home_alone_is_as_if_it_had_been_alone() -> None:
+    both = StandbyWatch(SETTINGS)
+    rehearsed(both, nights((10, 25), (12, 30)))
+    parts = [both.share([MeterId(meter)]) for meter in ("quiet", "server-room")]
+    assert both.join(parts) == both.join(parts[::-1]) == both.save()
+    alone = StandbyWatch(SETTINGS)
+    table = nights((10, 25), (12, 30))
+    planes = (table.gain[:1], table.is_known[:1], table.quality[:1], table.origin[:1])
+    none = KnownSpans.none()
+    rehearsed(alone, IntervalTable(HOMES[:1], QUARTER, table.start_us, *planes, none))
+    assert alone.save() == parts[0]
+
+
+def test_a_share_that_has_not_looked_at_last_night_does_so_after_it_was_joined() -> None:
+    both, ahead, behind = (StandbyWatch(SETTINGS) for _ in range(3))
+    rehearsed(both, nights((10, 25), (12, 30)))
+    rehearsed(behind, nights((10, 25)))
+    ahead.restore(both.share([MeterId("quiet")]))
+    joined = StandbyWatch(SETTINGS)
+    joined.restore(joined.join([ahead.save(), behind.share([MeterId("server-room")])]))
+    rehearsed(joined, nights((10, 25), (12, 30)))
+    assert joined.save() == both.save()
+
+
+def test_a_state_of_the_version_before_is_read() -> None:
+    app = StandbyWatch(SETTINGS)
+    app.restore(msgspec.msgpack.encode([1, "2026-03-02", {"quiet": [40.0]}]))
+    assert asked(app, "quiet") == Standby(40.0, 40.0, 1, "2026-03-02")
+
+
 def test_what_cannot_be_is_said() -> None:
     app = StandbyWatch(SETTINGS)
     with pytest.raises(NotFoundError, match="No night of meter quiet was seen yet"):
@@ -97,8 +128,8 @@ def test_what_cannot_be_is_said() -> None:
         "standby_watch cannot be configured so: it has no colour; rise_ratio is 0.5, not a number "
         "above 1; zone 'Mars' is no IANA name such as Europe/Berlin."
     )
-    with pytest.raises(AppStateError, match="has version 2, this one reads 1"):
-        app.restore(b"\x93\x02\xa0\x80")
+    with pytest.raises(AppStateError, match="has version 3, this one reads 1 to 2"):
+        app.restore(b"\x93\x03\xa0\x80")
 
 
 def test_days_are_those_of_the_zone() -> None:

@@ -17,11 +17,14 @@ class TwinPage(msgspec.Struct, frozen=True):
     Attributes:
         total: Twins that match in all.
         silent: Groups whose host did not answer, and why; their twins are not in the list.
+        last_known: Groups whose host cannot be reached, and why; their twins are shown by their
+            last values.
     """
 
     total: int
     items: list[TwinSummary]
     silent: dict[GroupId, str] = {}
+    last_known: dict[GroupId, str] = {}
 
 
 class GroupSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,11 +112,18 @@ class LedgerTotal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The ledger; `silent` names the parts that did not answer, and why."""
+    """The ledger.
+
+    Attributes:
+        silent: Parts that did not answer, and why.
+        last_known: Groups whose host cannot be reached, and why; `applied` is then what the
+            stand-in here applied.
+    """
 
     total: LedgerTotal
     meters: list[LedgerEntry]
     silent: dict[str, str] = {}
+    last_known: dict[GroupId, str] = {}
 
 
 class PartHealth(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ class ApiSettings:
 
     Attributes:
         port: 0 for any free port.
+        stood_in: The groups of edges, for whose hosts the cloud's twin host stands in.
         token_file: Made at first start.
     """
 
@@ -30,6 +31,7 @@ class ApiSettings:
     token_file: Path
     host: str = "127.0.0.1"
     port: int = 8470
+    stood_in: frozenset[GroupId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

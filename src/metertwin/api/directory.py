@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from metertwin.api.answers import TwinPage
+from metertwin.api.stood_in import ask_stood_in
 from metertwin.bus.connection import Bus
 from metertwin.bus.messages import Request
 from metertwin.bus.requests import ask
@@ -36,6 +37,7 @@ class GroupDirectory:
     Args:
         groups: The groups there are.
         monotonic_s: This machine's monotonic time, in s.
+        stood_in: Those of edges: which meters they have is known also when they are away.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class GroupDirectory:
         bus: Bus,
         groups: Sequence[GroupId],
         monotonic_s: Callable[[], float] = time.monotonic,
+        stood_in: Collection[GroupId] = (),
     ) -> None:
         self._bus = bus
         self.groups = tuple(sorted(groups))
         self._monotonic_s = monotonic_s
+        self._stood_in = stood_in
         self._group_of_meter: dict[MeterId, GroupId] = {}
         self._silent: dict[GroupId, str] = {}
         self._refreshed_s = float("-inf")
@@ -111,13 +115,7 @@ class GroupDirectory:
         offset = total = 0
         try:
             while offset <= total:
-                page = await ask(
-                    self._bus,
-                    subject(group, Kind.REQUEST),
-                    Request("twins", {"offset": offset, "limit": _PAGE}),
-                    _ASK_WITHIN_S,
-                    TwinPage,
-                )
+                page = await self._page(group, offset)
                 for twin in page.items:
                     self._group_of_meter[twin.meter] = group
                 total = page.total
@@ -127,6 +125,14 @@ class GroupDirectory:
         except (UnavailableError, DeadlineError) as error:
             return str(error)
         return None
+
+    async def _page(self, group: GroupId, offset: int) -> TwinPage:
+        request = Request("twins", {"offset": offset, "limit": _PAGE})
+        if group in self._stood_in:
+            told = await ask_stood_in(self._bus, group, request, TwinPage, _ASK_WITHIN_S)
+            return told.answer
+        to = subject(group, Kind.REQUEST)
+        return await ask(self._bus, to, request, _ASK_WITHIN_S, TwinPage)
 
 
 def _listed(silent: Mapping[GroupId, str]) -> str:

@@ -18,10 +18,10 @@ from metertwin.api.gate import Gate
 from metertwin.api.health import HealthCheck
 from metertwin.api.live import LiveHub
 from metertwin.api.metrics import ApiMetrics
-from metertwin.api.token import ensure_token
 from metertwin.bus.connection import Bus
 from metertwin.core.clock import Clock
 from metertwin.core.errors import UnavailableError
+from metertwin.fleet.token import ensure_token
 
 _GRACE_S = 5  # for answers begun when the end is asked for
 _log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ async def serve_api(
         settings=settings,
         bus=bus,
         clock=clock,
-        directory=GroupDirectory(bus, settings.groups),
+        directory=GroupDirectory(bus, settings.groups, stood_in=settings.stood_in),
         live=hub,
         book=book,
         health=HealthCheck(bus, settings.site, settings.groups),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from metertwin.apps.view import GroupView
 from metertwin.core.command import Arguments, CommandKind
@@ -85,6 +85,8 @@ class AppInfo:
         registers: Load-profile registers it wants kept in `GroupView.intervals`.
         window_days: How many days of intervals, besides today, it wants kept, 0 to 400.
         wakes: Whether `on_time` is to be called.
+        needs_whole_group: Whether it must see all of a group's twins at once. A group may be cut
+            into shares, each with an app and a view of its own; there such an app is refused.
     """
 
     name: str
@@ -94,6 +96,7 @@ class AppInfo:
     registers: tuple[Obis, ...] = ()
     window_days: int = 0
     wakes: bool = False
+    needs_whole_group: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,20 @@ class Answer:
     outcome: Outcome = NOTHING
 
 
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """What an app says while another image had better wait.
+
+    Attributes:
+        reason: What it is in the middle of, for people.
+        for_s: How long it asks to be waited for at most, in s, above 0, counted from the first
+            time it says so; saying it again does not begin it anew.
+    """
+
+    reason: str
+    for_s: float
+
+
 class App(Protocol):
     """An app at work for one group. Only numpy and the standard library's pure parts are needed."""
 
@@ -262,7 +279,8 @@ class App(Protocol):
         goes on: they must not change the app, and take what they read of it in one step.
 
         Raises:
-            MeterTwinError: The request cannot be answered; the caller gets the error.
+            MeterTwinError: The request cannot be answered; the caller gets the error, and what
+                the app changed for it is taken back.
         """
         ...
 
@@ -275,6 +293,47 @@ class App(Protocol):
 
         Raises:
             AppStateError: This version cannot read it; say which version wrote it.
+        """
+        ...
+
+
+@runtime_checkable
+class Postponing(Protocol):
+    """What an app has besides if it may ask a rollout to wait; apps without it never do."""
+
+    def not_now(self, view: GroupView) -> NotNow | None:
+        """Say whether the group had better stay with its host and image for the moment.
+
+        Asked again and again while a rollout waits, and of a rollout only: moves that people order
+        and going back do not ask. It must not change the app. Nothing is lost if the rollout goes
+        on all the same: the state goes with the group.
+        """
+        ...
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """What an app has besides if its group may be cut otherwise while it lives.
+
+    A group with an app without it stays cut as it is. Neither changes the app. `join` of all the
+    shares of an app gives its own state again, whichever meters went together.
+    """
+
+    def share(self, meters: Sequence[MeterId]) -> bytes:
+        """Return the state as `save` would if the group had been these meters only.
+
+        What is true of the whole group goes into every share.
+        """
+        ...
+
+    def join(self, states: Sequence[bytes]) -> bytes:
+        """Return the state of a group made of several, each of other meters and one at least.
+
+        Each is as `save` or `share` gave it. What is true of the whole group was changed in each,
+        or in some a moment later than in others: nothing may be lost by it, or done twice.
+
+        Raises:
+            AppStateError: This version cannot read one of them.
         """
         ...
 

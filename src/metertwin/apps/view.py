@@ -100,7 +100,7 @@ class GroupView:
     intervals: IntervalSource
     fresh: FreshIntervals
     registers: "RegisterSource"
-    random: np.random.Generator
+    random: "np.random.Generator"  # as text: numpy loads its generators when they are first named
 
 
 class RegisterSource(Protocol):

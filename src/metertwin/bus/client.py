@@ -43,6 +43,14 @@ class RawClient(Client):
         if not self.is_closed:
             await subscription.unsubscribe()
 
+    async def leave_raw(self, subscription: Subscription) -> None:
+        """Stop a raw subscription once everything the server sent to it has been handed over."""
+        if not self.is_closed:
+            await subscription.unsubscribe()
+            if self.is_connected:
+                await self.settle()  # what it had sent came before its pong
+        self._raw_listeners.pop(subscription._id, None)  # noqa: SLF001
+
     async def settle(self) -> None:
         """Return when the server has taken everything said before; refusals are known by then.
 

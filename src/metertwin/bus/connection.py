@@ -20,6 +20,8 @@ from nats.js import JetStreamContext
 
 from metertwin.bus.client import RawClient
 from metertwin.bus.credentials import inbox_prefix, public_key
+from metertwin.bus.domain import DomainContext, stream_api_of
+from metertwin.bus.place import ALONE_DOMAIN
 from metertwin.bus.replies import Replies
 from metertwin.core.errors import InvalidInputError, RefusedError, UnavailableError
 
@@ -43,6 +45,7 @@ class Bus:
         js: Its JetStream context, for streams and buckets.
         name: Who connects, as the server's log shows it.
         url: Where the server is.
+        domain: Whose streams and buckets `js` reaches; empty for those of the server itself.
         replies: Answers to what is asked over it; `requests.ask` asks.
         disconnect_count: How often the connection was lost.
         refused: What the server refused: its reason by subject, in small letters as the library
@@ -55,12 +58,18 @@ class Bus:
     name: str
     url: str
     replies: Replies
+    domain: str = ALONE_DOMAIN
     disconnect_count: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     on_lost: set[Callable[[], None]] = field(default_factory=set)
     _is_closing: bool = False
     _is_beginning: bool = True  # until the first connection stands or has failed
     _is_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def stream_api(self) -> str:
+        """What subjects of the stream interface begin with."""
+        return stream_api_of(self.domain)
 
     @property
     def is_connected(self) -> bool:
@@ -112,7 +121,9 @@ class Bus:
         )
 
 
-async def connect(url: str, seed_file: Path, name: str, wait_s: float = 10.0) -> Bus:
+async def connect(
+    url: str, seed_file: Path, name: str, wait_s: float = 10.0, domain: str = ALONE_DOMAIN
+) -> Bus:
     """Connect as the role whose seed this is.
 
     Args:
@@ -120,6 +131,7 @@ async def connect(url: str, seed_file: Path, name: str, wait_s: float = 10.0) ->
         seed_file: The role's seed, `<role>.seed`.
         name: Shown in the server's log.
         wait_s: How long to wait for a server that is not there yet, in s.
+        domain: Whose streams and buckets are meant: another site's, or the server's own.
 
     Raises:
         SeedError: The seed is missing, damaged, or readable by others.
@@ -130,12 +142,12 @@ async def connect(url: str, seed_file: Path, name: str, wait_s: float = 10.0) ->
     give_up_s = time.monotonic() + wait_s
     while True:
         client = RawClient()
-        stream_context = client.jetstream(timeout=_JETSTREAM_TIMEOUT_S)
-        bus = Bus(client, stream_context, name, url, Replies(client))
+        stream_context = DomainContext(client, domain, _JETSTREAM_TIMEOUT_S)
+        bus = Bus(client, stream_context, name, url, Replies(client), domain)
         try:
             await client.connect(**_options(bus, seed_file))
         except (OSError, nats.errors.Error, TimeoutError) as error:
-            bus._is_beginning = False  # noqa: SLF001 - this module is its life
+            bus._is_closing, bus._is_beginning = True, False  # noqa: SLF001 - this module is its life
             await client.close()
             if "authorization" in str(error).lower():
                 raise RefusedError(

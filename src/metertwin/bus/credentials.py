@@ -7,23 +7,27 @@ was sent is allowed without being in the table; everything else that is not here
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import nkeys
 
+from metertwin.bus.place import Edge
 from metertwin.bus.subjects import (
     CHECKPOINT_BUCKET,
     COMMAND_STREAM,
     DESIRED_BUCKET,
     EVENT_STREAM,
+    FLEET_BUCKET,
     OWNERS_BUCKET,
     READING_STREAM,
     ROOT,
     WHOLE_GROUP,
     Kind,
     all_groups,
+    of_host,
 )
 from metertwin.core.errors import InvalidInputError
 
@@ -42,15 +46,21 @@ class Role(StrEnum):
     TWIN_HOST = "twin-host"
     RECORDER = "recorder"
     API = "api"
+    FLEET = "fleet"  # moves groups between hosts, keeps a hub's sources awake
     CLIENT = "client"  # a customer's or researcher's own program
 
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Subjects a role may publish to and subscribe to; its own inbox comes on top."""
+    """Subjects a role may publish to and subscribe to; its own inbox comes on top.
+
+    Attributes:
+        deny: Subjects it may use neither way, though others allow them.
+    """
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    deny: tuple[str, ...] = ()
 
 
 def _said(*kinds: Kind) -> tuple[str, ...]:
@@ -65,6 +75,12 @@ def _reads_stream(stream: str) -> tuple[str, ...]:
         f"$JS.API.CONSUMER.MSG.NEXT.{stream}.>",
         f"$JS.API.CONSUMER.INFO.{stream}.>",
         f"$JS.API.CONSUMER.DELETE.{stream}.>",
+    )
+
+
+def _keeps_sourced(*streams: str) -> tuple[str, ...]:
+    return tuple(
+        f"$JS.API.STREAM.{action}.{stream}" for stream in streams for action in ("INFO", "UPDATE")
     )
 
 
@@ -103,6 +119,8 @@ PERMISSIONS: dict[Role, Permissions] = {
         publish=(
             *_said(Kind.EVENT, Kind.COMMAND, Kind.OUTCOME, Kind.STATE, Kind.OUTPUT),
             *_said(Kind.READ, Kind.HISTORY),
+            *_said(Kind.REQUEST),  # what came while a group was handed over is passed on
+            *_said(Kind.LAST_KNOWN),  # does another stand in already?
             *_reads_stream(READING_STREAM),
             *_reads_stream(EVENT_STREAM),
             *_reads_stream(COMMAND_STREAM),
@@ -110,7 +128,10 @@ PERMISSIONS: dict[Role, Permissions] = {
             *_writes_bucket(CHECKPOINT_BUCKET),
             *_writes_bucket(DESIRED_BUCKET),
         ),
-        subscribe=_said(Kind.REQUEST, Kind.OUTCOME, Kind.EVENT),
+        subscribe=(
+            *_said(Kind.REQUEST, Kind.LAST_KNOWN, Kind.OUTCOME, Kind.EVENT),
+            of_host("*", "*"),
+        ),
     ),
     Role.RECORDER: Permissions(
         publish=(
@@ -122,18 +143,75 @@ PERMISSIONS: dict[Role, Permissions] = {
     ),
     Role.API: Permissions(
         publish=(
-            *_said(Kind.REQUEST, Kind.HISTORY),
+            *_said(Kind.REQUEST, Kind.LAST_KNOWN, Kind.HISTORY),
             # How a gateway is doing; never a meter through it: that is the twin host's to decide.
             f"{ROOT}.*.{Kind.READ}.{WHOLE_GROUP}",
             *_reads_bucket(OWNERS_BUCKET),
         ),
         subscribe=_said(Kind.STATE, Kind.EVENT, Kind.OUTCOME, Kind.OUTPUT),
     ),
+    Role.FLEET: Permissions(
+        publish=(
+            of_host("*", "*"),
+            # How a group's host, gateway and recorder are; never a meter, and none through them.
+            *(f"{ROOT}.*.{kind}.{WHOLE_GROUP}" for kind in (Kind.REQUEST, Kind.READ, Kind.HISTORY)),
+            *_reads_bucket(OWNERS_BUCKET),
+            f"$KV.{OWNERS_BUCKET}.twins.>",  # of owners that are gone for good, or cut otherwise
+            f"$KV.{OWNERS_BUCKET}.cut.>",
+            *_writes_bucket(FLEET_BUCKET),
+            *_keeps_sourced(READING_STREAM, EVENT_STREAM, COMMAND_STREAM),
+        ),
+        subscribe=(),
+    ),
     Role.CLIENT: Permissions(
-        publish=_said(Kind.REQUEST, Kind.HISTORY),
+        publish=_said(Kind.REQUEST, Kind.LAST_KNOWN, Kind.HISTORY),
         subscribe=_said(Kind.STATE, Kind.EVENT),
     ),
 }
+
+
+def permissions_at(role: Role, domains: tuple[str, ...]) -> Permissions:
+    """Return what a role may at a site.
+
+    Args:
+        role: The role.
+        domains: At a hub: the domains of its edges, whose streams and buckets are reached from
+            here as well, as far as the role reaches them at all.
+    """
+    here = PERMISSIONS[role]
+    there = tuple(across for domain in domains for across in _across(domain, here.publish))
+    return Permissions((*here.publish, *there), here.subscribe)
+
+
+def permissions_of_edge(edge: Edge) -> Permissions:
+    """Return what may pass the link of an edge: publish is from it, subscribe is to it."""
+    groups = tuple(f"{ROOT}.{group}.>" for group in edge.groups)
+    inboxes = tuple(f"_INBOX_{role}.>" for role in Role)
+    return Permissions(
+        # Sourcing delivers to $JS.S, and its consumer is kept alive over $JS.FC.
+        publish=(*groups, *inboxes, "$JS.S.>", "$JS.FC.>", "$JSC.>"),
+        subscribe=(
+            *groups,
+            *inboxes,
+            of_host(edge.site, "*"),
+            f"$JS.{edge.site}.API.>",
+            "$JS.ACK.>",
+            "$JS.FC.>",
+        ),
+        # A stand-in is asked where it is: an edge has no use for the last values of its own twins.
+        deny=_said(Kind.LAST_KNOWN),
+    )
+
+
+def _across(domain: str, subjects: tuple[str, ...]) -> Iterator[str]:
+    api = f"$JS.{domain}.API"
+    for each in subjects:
+        if each.startswith("$JS.API.STREAM.UPDATE."):
+            continue  # a site's streams are its own affair
+        if each.startswith("$JS.API."):
+            yield f"{api}.{each.removeprefix('$JS.API.')}"
+        elif each.startswith("$KV."):
+            yield f"{api}.{each}"
 
 
 def seed_path(seeds: Path, role: Role) -> Path:
@@ -197,13 +275,34 @@ def public_key(seed_file: Path) -> str:
     return key.decode()
 
 
+def ensure_seed(seed_file: Path) -> str:
+    """Make a seed unless it is there, mode 0600, and return its public key.
+
+    Raises:
+        SeedError: It is damaged, or cannot be written.
+    """
+    try:
+        _make_seed(seed_file)
+    except OSError as error:
+        raise SeedError(
+            f"Bus seed {seed_file} cannot be written: {error.strerror}.", path=str(seed_file)
+        ) from error
+    return public_key(seed_file)
+
+
 def _make_seed(seed_file: Path) -> None:
     if seed_file.exists():
         return
     seed: bytes = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
-    fresh = seed_file.with_name(f"{seed_file.name}.new")
+    write_secret(seed_file, seed + b"\n")
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file of mode 0600, whole or not at all; raises OSError."""
+    fresh = path.with_name(f"{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(seed + b"\n")
+        file.write(content)
+        file.flush()
         os.fsync(file.fileno())
-    fresh.replace(seed_file)
+    fresh.replace(path)

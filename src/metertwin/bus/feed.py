@@ -108,7 +108,7 @@ class Feed:
         self._heard_s = time.monotonic()
         try:
             await self._bus.nc.publish(
-                f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}",
+                f"{self._bus.stream_api}.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}",
                 json.dumps(request).encode(),
                 reply=self._inbox,
             )

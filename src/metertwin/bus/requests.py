@@ -6,10 +6,12 @@ time (`DeadlineError`).
 """
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import nats.errors
 import structlog
@@ -39,6 +41,7 @@ DEADLINE_HEADER = "Mt-Deadline-Ms"
 DEFAULT_DEADLINE_S = 10.0
 LONGEST_DEADLINE_S = 600.0
 MAX_CONCURRENT = 1_000
+_LOOK_AGAIN_S = 0.05
 
 Answer = TypeVar("Answer")
 Handler = Callable[[Request, str, float], Awaitable[object]]
@@ -50,6 +53,14 @@ class UnknownRequestError(NotFoundError):
     """The part asked does not know the request's name."""
 
     code = "not_found.request"
+
+
+class NobodyAnswersError(UnavailableError):
+    """Nobody serves the subject. What an asked part says of others is not this class."""
+
+
+class NotInTimeError(DeadlineError):
+    """The caller's own deadline passed without an answer; what was asked may be done or not."""
 
 
 async def ask(
@@ -65,8 +76,9 @@ async def ask(
         reply_type: What the answer is.
 
     Raises:
-        UnavailableError: Nobody answers at the subject, or the bus is away.
-        DeadlineError: The answer did not come in time.
+        NobodyAnswersError: Nobody answers at the subject.
+        UnavailableError: The bus is away.
+        NotInTimeError: The answer did not come in time.
         RefusedError: This role may not ask there.
         WireError: The answer is damaged, or another type.
         MeterTwinError: What went wrong over there, with its own code.
@@ -75,13 +87,13 @@ async def ask(
     try:
         answer = await bus.replies.ask(subject, encode(request), headers, deadline_s)
     except nats.errors.NoRespondersError:
-        raise UnavailableError(
+        raise NobodyAnswersError(
             f"Nobody answers at {subject}: the part that hosts it is not running.", subject=subject
         ) from None
     except TimeoutError:
         if refusal := bus.refusal(subject):
             raise refusal from None
-        raise DeadlineError(
+        raise NotInTimeError(
             f"{request.name} at {subject} was not answered within {deadline_s:g} s.",
             subject=subject,
             deadline_s=deadline_s,
@@ -102,7 +114,11 @@ class _Message(NamedTuple):
     subject: str
     reply: str
     data: bytes
-    deadline_s: float
+    give_up_s: float  # by the monotonic clock
+
+    @property
+    def left_s(self) -> float:
+        return round(self.give_up_s - time.monotonic(), 3)
 
 
 @dataclass(slots=True)
@@ -117,25 +133,98 @@ class Service:
     bus: Bus
     handlers: Mapping[str, Handler]
     max_concurrent: int = MAX_CONCURRENT
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _tasks: dict[asyncio.Task[None], _Message] = field(default_factory=dict, init=False)
     _subscriptions: list[Subscription] = field(default_factory=list, init=False)
+    _held: list[_Message] = field(default_factory=list, init=False)
+    _is_holding: bool = field(default=False, init=False)
 
     async def stop(self) -> None:
         """Take no more requests and finish those begun."""
-        for subscription in self._subscriptions:
-            await self.bus.nc.unsubscribe_raw(subscription)
-        self._subscriptions.clear()
+        await self._leave()
         await asyncio.gather(*self._tasks)
+
+    async def hold(self, drain_s: float) -> None:
+        """Begin no more answers: who asks waits until `resume` or `pass_on`.
+
+        Args:
+            drain_s: What is begun and not finished within so many seconds is given up and waits
+                with the others, to be begun anew.
+        """
+        self._is_holding = True
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(list(self._tasks), timeout=drain_s)
+        self._held += [self._tasks[task] for task in late]
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def resume(self) -> None:
+        """Answer again, first who waited."""
+        self._is_holding = False
+        held, self._held = self._held, []
+        for message in held:
+            self._begin(message)
+
+    async def pass_on(self) -> int:
+        """Hear no more requests and ask whoever serves now what waits; return how much it was.
+
+        Whoever asked gets the answer from here, and does not notice. It is not sent on under the
+        asker's own reply address: if it came back, in a group that is moved to and fro, the server
+        would refuse the answer, and what is sent where nobody serves yet is gone unnoticed.
+        """
+        await self._leave()
+        held, self._held = self._held, []
+        for message in held:
+            self._do(message, self._relay(message))
+        return len(held)
+
+    async def yield_to(self, successor: "Service") -> int:
+        """Hear no more requests; another service here answers those that wait, this many."""
+        await self._leave()
+        held, self._held = self._held, []
+        for message in held:
+            successor._begin(message)  # noqa: SLF001 - one of its own kind
+        return len(held)
+
+    async def _leave(self) -> None:
+        for subscription in self._subscriptions:
+            with contextlib.suppress(nats.errors.Error):  # gone with the connection
+                await self.bus.nc.leave_raw(subscription)
+        self._subscriptions.clear()
 
     def on_message(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         """Begin to answer one message."""
         if not reply:
             return  # nobody waits
-        message = _Message(subject.decode(), reply.decode(), data, _deadline_s(headers))
-        is_busy = len(self._tasks) >= self.max_concurrent
-        task = asyncio.create_task(self._turn_away(message) if is_busy else self._answer(message))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        give_up_s = time.monotonic() + _deadline_s(headers)
+        message = _Message(subject.decode(), reply.decode(), data, give_up_s)
+        if self._is_holding and len(self._held) < self.max_concurrent:
+            self._held.append(message)
+        else:
+            self._begin(message)
+
+    def _begin(self, message: _Message) -> None:
+        is_busy = self._is_holding or len(self._tasks) >= self.max_concurrent
+        self._do(message, self._turn_away(message) if is_busy else self._answer(message))
+
+    def _do(self, message: _Message, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks[task] = message
+        task.add_done_callback(self._tasks.pop)
+
+    async def _relay(self, message: _Message) -> None:
+        while (left_s := message.left_s) > 0:
+            headers = {DEADLINE_HEADER: str(max(math.floor(left_s * 1000), 1))}
+            try:
+                answer = await self.bus.replies.ask(message.subject, message.data, headers, left_s)
+            except TimeoutError:
+                return  # and the asker's time is over as well
+            except nats.errors.Error:  # nobody serves yet, or the bus is away
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            else:
+                await self._send(message.reply, answer)
+                return
 
     async def _turn_away(self, message: _Message) -> None:
         await self._send(message.reply, encode_problem(problem_of(self._busy())))
@@ -161,7 +250,7 @@ class Service:
                 f"{', '.join(sorted(self.handlers))}.",
                 name=request.name[:64],
             )
-        deadline_s = message.deadline_s
+        deadline_s = message.left_s
         try:
             async with asyncio.timeout(deadline_s) as limit:
                 return await handler(request, message.subject.rpartition(".")[2], deadline_s)
@@ -199,12 +288,12 @@ class Service:
 
 async def serve(
     bus: Bus,
-    subject: str,
+    subject: str | Sequence[str],
     queue: str,
     handlers: Mapping[str, Handler],
     max_concurrent: int = MAX_CONCURRENT,
 ) -> Service:
-    """Answer requests at a subject until the service is stopped.
+    """Answer requests at a subject, or several, until the service is stopped.
 
     Args:
         bus: The connection.
@@ -220,16 +309,20 @@ async def serve(
         UnavailableError: The bus is away.
     """
     service = Service(bus, handlers, max_concurrent)
+    subjects = [subject] if isinstance(subject, str) else subject
     try:
-        subscription = await bus.nc.subscribe_raw(subject, service.on_message, queue)
+        for each in subjects:
+            subscription = await bus.nc.subscribe_raw(each, service.on_message, queue)
+            service._subscriptions.append(subscription)  # noqa: SLF001 - this function makes it
         await bus.nc.settle()
     except nats.errors.Error as error:
+        await service.stop()  # or it would answer when the bus is back
         raise UnavailableError(
-            f"The bus is away, {subject} is not served: {error}.", subject=subject
+            f"The bus is away, {subjects[0]} is not served: {error}.", subject=subjects[0]
         ) from error
-    if refusal := bus.refusal(subject):
-        raise refusal
-    service._subscriptions.append(subscription)  # noqa: SLF001 - this function makes it
+    for each in subjects:
+        if refusal := bus.refusal(each):
+            raise refusal
     return service
 
 

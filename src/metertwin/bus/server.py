@@ -16,24 +16,15 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metertwin.bus.credentials import PERMISSIONS, Role, ensure_seeds, inbox_prefix, seed_path
-from metertwin.bus.server_errors import (
-    PortInUseError,
-    ServerMissingError,
-    ServerStartError,
-    StoreError,
-)
+from metertwin.bus.credentials import Role, seed_path
+from metertwin.bus.place import LOOPBACK, BusPlace, host_and_port
+from metertwin.bus.server_config import DEFAULT_STORE_BYTES, write_config
+from metertwin.bus.server_errors import PortInUseError, ServerMissingError, ServerStartError
 
-LOOPBACK = "127.0.0.1"
-MAX_PAYLOAD_BYTES = 8 * 1024 * 1024  # a day of load profiles of a large group in one message
-# A power cut may take what came in this long before it; kill -9 of the server takes nothing.
-SYNC_INTERVAL_S = 10
-DEFAULT_STORE_BYTES = 16 * 1024**3
-_MEMORY_STORE_BYTES = 256 * 1024 * 1024
-_ANSWER_WITHIN_S = 120  # how long a role may still answer a request it was sent
 _START_WITHIN_S = 10.0
 _STOP_WITHIN_S = 10.0
 _POLL_S = 0.01
+_WATCH_S = 0.2
 _PR_SET_PDEATHSIG = 1  # prctl(2): a parent that is killed takes its server along
 _LIBC = ctypes.CDLL(None)
 
@@ -63,61 +54,8 @@ def free_port() -> int:
         return port
 
 
-def write_config(
-    directory: Path, seeds: Path, port: int, store_bytes: int = DEFAULT_STORE_BYTES
-) -> Path:
-    """Write `nats.conf` into `directory`, make missing seeds, and return the file's path.
-
-    Args:
-        directory: Of the configuration and of the streams, for example `<state>/bus`.
-        seeds: Directory of the roles' seeds.
-        port: Port to listen on, 1 to 65535.
-        store_bytes: What all streams together may occupy on disk.
-
-    Raises:
-        SeedError: A seed is damaged or cannot be written.
-        StoreError: The directory cannot be written.
-    """
-    keys = ensure_seeds(seeds)
-    users = ",\n".join(_user(role, keys[role], seeds) for role in Role)
-    text = f"""# Written by MeterTwin at each start; changes here are lost.
-listen: "{LOOPBACK}:{port}"
-server_name: metertwin
-max_payload: {MAX_PAYLOAD_BYTES}
-write_deadline: "10s"
-jetstream {{
-  store_dir: "{directory.resolve() / "jetstream"}"
-  max_file_store: {store_bytes}
-  max_memory_store: {_MEMORY_STORE_BYTES}
-  sync_interval: "{SYNC_INTERVAL_S}s"
-}}
-authorization {{
-  timeout: 5
-  users: [
-{users}
-  ]
-}}
-"""
-    config = directory / "nats.conf"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "jetstream").mkdir(exist_ok=True)
-        probe = directory / "jetstream" / ".writable"
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
-        config.write_text(text)
-        config.chmod(0o600)
-    except OSError as error:
-        raise StoreError(
-            f"The bus cannot write to its directory {directory}: {error.strerror}; "
-            "check owner, mode and free space, or give another state directory.",
-            path=str(directory),
-        ) from error
-    return config
-
-
 def server_command(config: Path) -> list[str]:
-    """Return the command line of the server; for a supervisor that starts processes itself.
+    """Return the command line of the server.
 
     Raises:
         ServerMissingError: There is no server program.
@@ -125,18 +63,26 @@ def server_command(config: Path) -> list[str]:
     return [str(find_server()), "--config", str(config)]
 
 
-def check_port(port: int) -> None:
-    """Raise PortInUseError if somebody already listens on the port."""
-    with socket.socket() as probe:
+def why_taken(host: str, port: int) -> str:
+    """Return why one cannot listen on a port, as this machine says it; nothing if one can."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError as error:
-            raise PortInUseError(
-                f"The bus cannot listen on {LOOPBACK}:{port}: {error.strerror}. "
-                "Stop what listens there, or give the site another port.",
-                port=port,
-            ) from error
+            return error.strerror or str(error)
+    return ""
+
+
+def check_port(port: int, host: str = LOOPBACK) -> None:
+    """Raise PortInUseError if one cannot listen on the port: somebody does, or it is not ours."""
+    if why := why_taken(host, port):
+        raise PortInUseError(
+            f"The bus cannot listen on {host_and_port(host, port)}: {why}. Stop what listens "
+            "there, or give the site another port.",
+            port=port,
+        )
 
 
 @dataclass(slots=True)
@@ -148,12 +94,16 @@ class BusServer:
         seeds: Directory of the roles' seeds.
         port: Port on the loopback interface; 0 takes a free one and keeps it.
         store_bytes: What all streams together may occupy on disk.
+        place: Among other sites.
+        host: Address to listen on; see `write_config`.
     """
 
     directory: Path
     seeds: Path
     port: int = 0
     store_bytes: int = DEFAULT_STORE_BYTES
+    place: BusPlace = field(default_factory=BusPlace)
+    host: str = LOOPBACK
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -183,12 +133,20 @@ class BusServer:
             PortInUseError: Somebody else listens on the port.
             StoreError: The directory cannot be written.
             SeedError: A seed is damaged or cannot be written.
+            PlaceError: The place cannot be so.
             ServerStartError: The server ended or does not answer; its last words are told.
         """
         self.port = self.port or free_port()
         check_port(self.port)
         command = server_command(
-            write_config(self.directory, self.seeds, self.port, self.store_bytes)
+            write_config(
+                self.directory,
+                self.seeds,
+                self.port,
+                store_bytes=self.store_bytes,
+                place=self.place,
+                host=self.host,
+            )
         )
         with self.log.open("ab") as log:
             # Not asyncio's: a child must outlive the loop of the test that started it.
@@ -222,6 +180,22 @@ class BusServer:
                 )
             await asyncio.sleep(_POLL_S)
 
+    async def until_ended(self) -> None:
+        """Return never, unless the server ends by itself.
+
+        Raises:
+            ServerStartError: It ended; its last words are told.
+        """
+        child = self._child
+        while child is not None and child.poll() is None:  # noqa: ASYNC110 - a process
+            await asyncio.sleep(_WATCH_S)
+        if child is not None:
+            raise ServerStartError(
+                f"The bus ended by itself (exit code {child.returncode}): "
+                f"{last_fatal_line(self.log)}",
+                exit_code=child.returncode,
+            )
+
     async def stop(self) -> None:
         """End the server in good order."""
         if self._child is None or self._child.poll() is not None:
@@ -251,22 +225,6 @@ def last_fatal_line(log: Path) -> str:
 
 def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _user(role: Role, key: str, seeds: Path) -> str:
-    permissions = PERMISSIONS[role]
-    hears = (*permissions.subscribe, f"{inbox_prefix(seed_path(seeds, role))}.>")
-    return (
-        f'    {{ nkey: "{key}", permissions: {{\n'
-        f"      publish: {{ allow: [{_quoted(permissions.publish)}] }}\n"
-        f"      subscribe: {{ allow: [{_quoted(hears)}] }}\n"
-        f'      allow_responses: {{ max: 1, expires: "{_ANSWER_WITHIN_S}s" }}\n'
-        "    } }"
-    )
-
-
-def _quoted(subjects: tuple[str, ...]) -> str:
-    return ", ".join(f'"{each}"' for each in subjects)
 
 
 async def _greets(port: int) -> bool:

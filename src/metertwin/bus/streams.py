@@ -8,23 +8,36 @@ limits so that a consumer's longest absence fits into them.
 from dataclasses import dataclass, fields
 
 import nats.errors
-from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import (
+    DiscardPolicy,
+    ExternalStream,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+    StreamSource,
+)
 from nats.js.errors import APIError, NotFoundError
 
 from metertwin.bus.connection import Bus
+from metertwin.bus.domain import stream_api_of
+from metertwin.bus.place import BusPlace
 from metertwin.bus.server_errors import StoreError
 from metertwin.bus.subjects import (
     CHECKPOINT_BUCKET,
     COMMAND_STREAM,
     DESIRED_BUCKET,
     EVENT_STREAM,
+    FLEET_BUCKET,
     OWNERS_BUCKET,
     READING_STREAM,
     Kind,
     all_groups,
+    of_group,
 )
 from metertwin.core.errors import UnavailableError
 
+SOURCED_STREAMS = (READING_STREAM, EVENT_STREAM, COMMAND_STREAM)
+_BUCKETS = (OWNERS_BUCKET, DESIRED_BUCKET, CHECKPOINT_BUCKET, FLEET_BUCKET)
 _DAY_S = 86_400.0
 _INSUFFICIENT_STORAGE = 10047  # JSStorageResourcesExceededErr
 
@@ -51,14 +64,22 @@ class StreamLimits:
     duplicate_window_s: float = 300.0
 
 
-async def ensure_streams(bus: Bus, limits: StreamLimits | None = None) -> None:
+async def ensure_streams(
+    bus: Bus, limits: StreamLimits | None = None, place: BusPlace | None = None
+) -> None:
     """Make what is missing and bring what differs to the limits; needs the admin role.
+
+    Args:
+        bus: The connection.
+        limits: How much is kept.
+        place: Of the server among others: a hub's streams take its own groups' messages and source
+            the edges' streams.
 
     Raises:
         StoreError: The limits exceed what the server may keep on disk.
         UnavailableError: The server refuses or does not answer; the sentence says why.
     """
-    for config in stream_configs(limits or StreamLimits()):
+    for config in stream_configs(limits or StreamLimits(), place or BusPlace()):
         try:
             await _ensure(bus, config)
         except APIError as error:
@@ -78,45 +99,63 @@ async def ensure_streams(bus: Bus, limits: StreamLimits | None = None) -> None:
             ) from error
 
 
-def stream_configs(limits: StreamLimits) -> list[StreamConfig]:
+async def last_sequence_of(bus: Bus, stream: str) -> int:
+    """Return the sequence of a stream's newest message.
+
+    Raises:
+        UnavailableError: The bus does not answer.
+    """
+    try:
+        return (await bus.js.stream_info(stream)).state.last_seq
+    except (nats.errors.Error, APIError, TimeoutError) as error:
+        raise UnavailableError(
+            f"How far stream {stream} goes is not known, the bus does not answer: {error}.",
+            stream=stream,
+        ) from error
+
+
+def stream_configs(limits: StreamLimits, place: BusPlace) -> list[StreamConfig]:
     """Return how the streams, and the streams behind the buckets, shall be."""
+    readings = (limits.readings_bytes, limits.readings_age_s)
+    others = (limits.others_bytes, limits.others_age_s)
+    streams = [
+        (READING_STREAM, (Kind.READING,), *readings),
+        (EVENT_STREAM, (Kind.EVENT, Kind.OUTPUT), *others),
+        (COMMAND_STREAM, (Kind.COMMAND, Kind.OUTCOME), *others),
+    ]
     return [
-        _stream(
-            READING_STREAM, (Kind.READING,), limits.readings_bytes, limits.readings_age_s, limits
+        *(
+            StreamConfig(
+                name=name,
+                subjects=_subjects(kinds, place),
+                sources=_sources(name, place),
+                retention=RetentionPolicy.LIMITS,
+                storage=StorageType.FILE,
+                discard=DiscardPolicy.OLD,
+                max_bytes=max_bytes,
+                max_age=age_s,
+                duplicate_window=min(limits.duplicate_window_s, age_s),
+                deny_delete=True,  # a stream is evidence: it forgets by age and size only
+                deny_purge=True,
+            )
+            for name, kinds, max_bytes, age_s in streams
         ),
-        _stream(
-            EVENT_STREAM,
-            (Kind.EVENT, Kind.OUTPUT),
-            limits.others_bytes,
-            limits.others_age_s,
-            limits,
-        ),
-        _stream(
-            COMMAND_STREAM,
-            (Kind.COMMAND, Kind.OUTCOME),
-            limits.others_bytes,
-            limits.others_age_s,
-            limits,
-        ),
-        *(_bucket(name, limits) for name in (OWNERS_BUCKET, DESIRED_BUCKET, CHECKPOINT_BUCKET)),
+        *(_bucket(name, limits) for name in _BUCKETS),
     ]
 
 
-def _stream(
-    name: str, kinds: tuple[Kind, ...], max_bytes: int, age_s: float, limits: StreamLimits
-) -> StreamConfig:
-    return StreamConfig(
-        name=name,
-        subjects=[all_groups(kind) for kind in kinds],
-        retention=RetentionPolicy.LIMITS,
-        storage=StorageType.FILE,
-        discard=DiscardPolicy.OLD,
-        max_bytes=max_bytes,
-        max_age=age_s,
-        duplicate_window=min(limits.duplicate_window_s, age_s),
-        deny_delete=True,  # a stream is evidence: it forgets by age and size only
-        deny_purge=True,
-    )
+def _subjects(kinds: tuple[Kind, ...], place: BusPlace) -> list[str] | None:
+    if not place.is_hub:
+        return [all_groups(kind) for kind in kinds]
+    # What an edge says live passes here too and is stored there: taken here as well it came twice.
+    return [of_group(group, kind) for group in place.own_groups for kind in kinds] or None
+
+
+def _sources(name: str, place: BusPlace) -> list[StreamSource] | None:
+    return [
+        StreamSource(name=name, external=ExternalStream(api=stream_api_of(edge.site)))
+        for edge in place.edges
+    ] or None
 
 
 def _bucket(name: str, limits: StreamLimits) -> StreamConfig:
@@ -147,7 +186,14 @@ async def _ensure(bus: Bus, wanted: StreamConfig) -> None:
 
 
 def _differs(present: StreamConfig, wanted: StreamConfig) -> bool:
+    if _apis(present) != _apis(wanted):
+        return True
     return any(
         getattr(wanted, each.name) not in (None, getattr(present, each.name))
         for each in fields(StreamConfig)
+        if each.name != "sources"  # the server fills in what was left open
     )
+
+
+def _apis(config: StreamConfig) -> set[str]:
+    return {source.external.api for source in config.sources or () if source.external}

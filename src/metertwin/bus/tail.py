@@ -36,6 +36,8 @@ class StreamTail:
         after_sequence: Stream sequence already dealt with; 0 to read from the beginning.
         subjects: Subjects wanted, may hold wildcards; none means all.
         batch_count: Messages asked for at a time; up to twice as many wait here.
+        is_bucket: Whether the stream keeps the newest message of each subject alone, as the one
+            behind a bucket does: what is missing between is no loss.
     """
 
     def __init__(
@@ -45,7 +47,10 @@ class StreamTail:
         after_sequence: int = 0,
         subjects: Sequence[str] = (),
         batch_count: int = 1_000,
+        *,
+        is_bucket: bool = False,
     ) -> None:
+        self._is_bucket = is_bucket
         self.last_sequence = after_sequence
         self._bus = bus
         self._stream = stream
@@ -177,7 +182,7 @@ class StreamTail:
                 last_sequence=last_sequence,
             )
             self.last_sequence = 0
-        elif self.last_sequence and first_sequence > self.last_sequence + 1:
+        elif not self._is_bucket and 0 < self.last_sequence < first_sequence - 1:
             log.error(
                 "stream_forgot",
                 stream=self._stream,

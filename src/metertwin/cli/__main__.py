@@ -1,4 +1,4 @@
-"""`python -m metertwin.cli`: what a supervisor starts, whatever the PATH is."""
+"""`python -m metertwin.cli`: what a runtime starts, whatever the PATH is."""
 
 from metertwin.cli.main import main
 

@@ -8,10 +8,11 @@ from typing import Any, Self
 
 import httpx
 
-from metertwin.api.token import load_token
+from metertwin.bus.place import host_and_port
 from metertwin.core.errors import MeterTwinError, UnavailableError
 from metertwin.fleet.site import load_site
 from metertwin.fleet.state import StateDirectory
+from metertwin.fleet.token import load_token
 
 _CONNECT_WITHIN_S = 3.0
 _ANSWER_WITHIN_S = 70.0  # the API's own longest deadline is 60 s
@@ -30,8 +31,7 @@ class ApiClient:
     def __init__(self, state_dir: Path) -> None:
         state = StateDirectory(state_dir)
         site = load_site(state.site_file)
-        host = f"[{site.api_host}]" if ":" in site.api_host else site.api_host
-        self.url = f"http://{host}:{site.api_port}"
+        self.url = f"http://{host_and_port(site.api_host, site.api_port)}"
         self._client = httpx.Client(
             base_url=self.url,
             headers={"authorization": f"Bearer {load_token(state.api_token_file)}"},

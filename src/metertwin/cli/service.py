@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -11,6 +12,7 @@ from typing import Any
 import structlog
 import uvloop
 
+from metertwin.cli.heartbeat import EVERY_S, VARIABLE, show_life
 from metertwin.core.errors import MeterTwinError
 from metertwin.fleet.state import StateDirectory
 
@@ -40,12 +42,27 @@ async def _serve(name: str, role: RoleRunner, state: StateDirectory) -> None:
         loop.add_signal_handler(each, stop.set)
     log = structlog.get_logger(name)
     log.info("role_started", state=str(state.root))
+    heart = asyncio.create_task(_beat(log), name="heartbeat")
     try:
         await role(state, stop)
     except ExceptionGroup as group:
         raise _known(group) from group
     finally:
+        heart.cancel()
         log.info("role_ended", was_asked=stop.is_set())
+
+
+async def _beat(log: structlog.typing.FilteringBoundLogger) -> None:
+    """Show that the event loop runs, where somebody says into which file."""
+    path = os.environ.get(VARIABLE)
+    if path is None:
+        return
+    try:
+        while True:
+            show_life(Path(path))
+            await asyncio.sleep(EVERY_S)
+    except OSError as error:
+        log.warning("no_heartbeat", path=path, reason=str(error))
 
 
 def _known(group: ExceptionGroup[Exception]) -> Exception:

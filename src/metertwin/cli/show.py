@@ -17,6 +17,8 @@ _STATUS_STYLES = {
     "accepted": "cyan",
     "stale": "yellow",
     "waiting": "yellow",
+    "unreachable": "yellow",
+    "last_known": "yellow",
     "down": "red",
     "no": "red",
     "failed": "red",
@@ -26,8 +28,9 @@ _STATUS_STYLES = {
 
 
 def print_json(value: object) -> None:
-    """Print a value as indented JSON."""
+    """Print a value as indented JSON, at once, for a reader at the other end of a pipe."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.flush()
 
 
 def print_json_line(value: object) -> None:
@@ -42,12 +45,14 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]])
     kept = [list(row) for row in rows]
     for column, heading in enumerate(headings):
         numeric = any(isinstance(row[column], int | float) for row in kept)
-        # What a row is about must be readable in full: people copy it into the next command.
+        is_state = any(str(row[column]) in _STATUS_STYLES for row in kept)
+        # What a row is about must be readable in full: people copy it into the next command. How
+        # it stands as well: they look for it.
         # Other columns fold where the terminal is narrow; nothing is cut off.
         result.add_column(
             heading,
             justify="right" if numeric else "left",
-            no_wrap=column == 0,
+            no_wrap=column == 0 or is_state,
             overflow="fold",
         )
     for row in kept:

@@ -1,5 +1,6 @@
 """Usage files on disk: which form one has, reading it, writing it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -7,9 +8,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
+from metertwin.apps.tariff.rating import PriceSeries
 from metertwin.core.clock import from_us
 from metertwin.core.errors import NotFoundError, UnavailableError
-from metertwin.exchange.comma_separated import read_usage_csv, usage_csv
+from metertwin.exchange.comma_separated import read_prices_csv, read_usage_csv, usage_csv
 from metertwin.exchange.green_button import green_button, read_green_button
 from metertwin.exchange.usage_file import UsageFile
 
@@ -62,14 +64,35 @@ def read_usage(path: Path, zone: ZoneInfo | None) -> UsageFile:
         UsagePathError: It cannot be opened.
         UsageFileError: It cannot be read.
     """
-    try:
-        octets = path.read_bytes()
-    except OSError as error:
-        raise UsagePathError(f"{path} cannot be read: {error.strerror}.", path=str(path)) from None
+    octets = _octets_of(path)
     if octets.lstrip(_BEFORE_XML)[:1] != b"<":
         return read_usage_csv(octets, str(path), zone)
     file = read_green_button(octets, str(path))
     return UsageFile(file.series, file.bills, file.others, file.notes, zone or file.zone)
+
+
+def read_prices(
+    path: Path, currency: str, zone: ZoneInfo | None
+) -> tuple[PriceSeries, Sequence[str]]:
+    """Return the prices of a CSV file, and notes on what was left out.
+
+    Args:
+        path: The file.
+        currency: Of the prices.
+        zone: Zone of times without offset.
+
+    Raises:
+        UsagePathError: It cannot be opened.
+        UsageFileError: It cannot be read, or prices are missing.
+    """
+    return read_prices_csv(_octets_of(path), currency, str(path), zone)
+
+
+def _octets_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsagePathError(f"{path} cannot be read: {error.strerror}.", path=str(path)) from None
 
 
 def usage_octets(file: UsageFile, form: UsageForm) -> bytes:

@@ -5,7 +5,8 @@ question "is anything missing or doubled?" one comparison per meter instead of o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -104,6 +105,25 @@ class ReadingBatch:
                 f"0 to {max(Origin)}.",
                 group=self.group,
             )
+
+    def only(self, meters: AbstractSet[MeterId]) -> "ReadingBatch":
+        """Return the readings of some meters, in the same order; itself where it has no others."""
+        is_kept = np.fromiter((meter in meters for meter in self.meters), bool, len(self.meters))
+        if is_kept.all():
+            return self
+        rows = np.repeat(is_kept, self.counts)
+        return replace(
+            self,
+            meters=[self.meters[run] for run in np.flatnonzero(is_kept).tolist()],
+            first_sequences=self.first_sequences[is_kept],
+            counts=self.counts[is_kept],
+            register_index=self.register_index[rows],
+            integers=self.integers[rows],
+            captured_at_us=self.captured_at_us[rows],
+            received_at_us=self.received_at_us[rows],
+            quality=self.quality[rows],
+            origin=self.origin[rows],
+        )
 
     def sequences(self) -> Int64s:
         """Return the number of each reading, shape (n,)."""

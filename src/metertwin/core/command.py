@@ -50,6 +50,7 @@ class Command:
         issued_by: Who wants it: a token's name, an app's grant, or "desired_state".
         expires_at: From this moment on it must not be executed.
         epoch: The epoch of the owner that accepted it; 0 before acceptance.
+        share: Which share of the group that owner has; 0 for the whole group.
     """
 
     id: CommandId
@@ -61,6 +62,7 @@ class Command:
     expires_at: datetime
     arguments: Arguments = field(default_factory=dict)
     epoch: int = 0
+    share: int = 0
 
 
 @dataclass(frozen=True, slots=True)

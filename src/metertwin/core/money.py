@@ -5,8 +5,16 @@ tariff's rule says, never earlier. Batches carry money as integers of 10^-n of t
 so a fleet's bills are as exact as a single one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Decimal
+from decimal import (
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    ROUND_HALF_UP,
+    ROUND_UP,
+    Decimal,
+)
 from enum import StrEnum
 
 from metertwin.core.errors import InvalidInputError
@@ -73,6 +81,30 @@ class Rounding:
             (Decimal('1.01'), Decimal('-1.01'))
         """
         return amount.quantize(Decimal(1).scaleb(-self.digits), rounding=_MODES[self.mode])
+
+
+def rounded_together(amounts: Sequence[Decimal], total: Decimal, digits: int) -> list[Decimal]:
+    """Return amounts rounded so that together they are their sum, rounded: largest remainders.
+
+    Of equal remainders the earlier amount gets what is left.
+
+    Args:
+        amounts: Parts of the total.
+        total: Their sum, as exact as it is known.
+        digits: Digits behind the point.
+
+    Example:
+        >>> thirds = [Decimal(1) / 3] * 3
+        >>> [str(each) for each in rounded_together(thirds, Decimal(1), 2)]
+        ['0.34', '0.33', '0.33']
+    """
+    unit = Decimal(1).scaleb(-digits)
+    parts = [amount.quantize(unit, ROUND_FLOOR) for amount in amounts]
+    left = total.quantize(unit, ROUND_HALF_UP) - sum(parts, Decimal(0))
+    order = sorted(range(len(parts)), key=lambda at: (parts[at] - amounts[at], at))
+    for at in order[: int(left / unit)]:
+        parts[at] += unit
+    return parts
 
 
 def checked_currency(text: str) -> str:

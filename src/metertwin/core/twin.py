@@ -20,6 +20,7 @@ class TwinStatus(StrEnum):
     WAITING = "waiting"  # nothing was heard of the meter yet
     IN_STEP = "in_step"  # the newest value is younger than the group's freshness limit
     STALE = "stale"  # it is older; the values are shown with their age
+    UNREACHABLE = "unreachable"  # the twin's host cannot be reached; these are its last values
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class TwinDocument:
         desired: By path, for example {"disconnect_control": "connected"}.
         desired_version: Grows with every change of `desired`; 0 when there was none.
         pending: Paths whose reported value differs from the desired one.
+        wishes: By path: asked while the twin's host cannot be reached, and not yet there; null to
+            want nothing.
     """
 
     meter: MeterId
@@ -103,6 +106,7 @@ class TwinDocument:
     desired: dict[str, str | int] = field(default_factory=dict)
     desired_version: int = 0
     pending: list[str] = field(default_factory=list)
+    wishes: dict[str, str | int | None] = field(default_factory=dict)
 
 
 class AnswerSource(StrEnum):
@@ -110,6 +114,7 @@ class AnswerSource(StrEnum):
 
     TWIN = "twin"  # the twin's state was fresh enough
     METER = "meter"  # the twin read through to the meter
+    LAST_KNOWN = "last_known"  # the twin cannot be reached; this is the last that is known of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,20 @@
 """Series of a usage file on a grid, as bills and analyses need them."""
 
+from math import gcd
+
 import numpy as np
 
 from metertwin.core.clock import from_us
 from metertwin.core.interval_table import IntervalTable, KnownSpans
-from metertwin.exchange.usage_file import US_PER_S, UsageFileError, UsageSeries, usual_length_s
+from metertwin.exchange.usage_file import (
+    US_PER_S,
+    IntervalEnergies,
+    UsageFileError,
+    UsageSeries,
+    usual_length_s,
+)
 
+_GRID_MIN_S = 300  # an interval that is off by a minute is an error and no grid of minutes
 CELLS_MAX = 12_000_000  # quarter hours of 340 years: a file with more has a wrong date in it
 
 
@@ -16,7 +25,9 @@ def interval_table(
 
     Args:
         series: Intervals of one length, on the grid of that length since 1970 UTC; some may be
-            whole multiples of it and become spans.
+            whole multiples of it and become spans. If they are not, such as local days of 23 to
+            25 h, the table has the longest grid that all of them are on, of at least 300 s, and
+            the longer ones are spans.
         start_us: First moment of the table, on the grid; None: the first interval's.
         end_us: First moment after it, on the grid; None: the last interval's end.
 
@@ -28,9 +39,11 @@ def interval_table(
     if not len(intervals):
         raise UsageFileError(f"{where} has no intervals.")
     period_s = usual_length_s(intervals.length_s)
-    period_us = period_s * US_PER_S
-    is_other = (intervals.length_s % period_s != 0) | (intervals.start_us % period_us != 0)
-    if is_other.any():
+    is_other = (intervals.length_s % period_s != 0) | (
+        intervals.start_us % (period_s * US_PER_S) != 0
+    )
+    common_s = _common_length_s(intervals) if is_other.any() else period_s
+    if common_s < min(period_s, _GRID_MIN_S):
         row = int(is_other.argmax())
         raise UsageFileError(
             f"{where} has {int(is_other.sum()):,} intervals that are not on a grid of {period_s} s "
@@ -38,6 +51,8 @@ def interval_table(
             f"{from_us(int(intervals.start_us[row])).isoformat()}; only intervals on one grid can "
             "be put in a table."
         )
+    period_s = common_s
+    period_us = period_s * US_PER_S
     first_us = int(intervals.start_us[0]) if start_us is None else start_us
     last_us = int(intervals.end_us[-1]) if end_us is None else end_us
     count = (last_us - first_us) // period_us
@@ -47,6 +62,11 @@ def interval_table(
             f"to {from_us(last_us).isoformat()}; check the dates in the file."
         )
     return _placed(series, period_s, first_us, count)
+
+
+def _common_length_s(intervals: IntervalEnergies) -> int:
+    of_lengths_s = int(np.gcd.reduce(intervals.length_s))
+    return gcd(of_lengths_s, int(np.gcd.reduce(intervals.start_us)) // US_PER_S)
 
 
 def _placed(series: UsageSeries, period_s: int, first_us: int, count: int) -> IntervalTable:

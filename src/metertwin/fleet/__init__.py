@@ -1,5 +1,6 @@
-"""The fleet: what should run at a site, and the processes that make it so.
+"""The fleet: what should run at a site, and the containers that make it so.
 
-A site is described by one file in its state directory; a supervisor starts a process for each
-role, starts it again when it dies, and ends them all when it ends.
+A site is described by one file in its state directory; each role of it runs as a container of its
+own behind the runtime port, as a process, in Docker or in Podman. Several sites form a cloud with
+edges, between which groups of twins are moved.
 """

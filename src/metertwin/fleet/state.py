@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metertwin.core.errors import UnavailableError
+from metertwin.core.ids import SiteId
 
 
 class StateDirectoryError(UnavailableError):
@@ -57,6 +58,38 @@ class StateDirectory:
     def history_file(self) -> Path:
         """The recorder's store."""
         return self.root / "history.duckdb"
+
+    def part(self, name: str) -> "StateDirectory":
+        """Return the directory that one of the site's parts sees as its own."""
+        return StateDirectory(self.root / "parts" / name)
+
+    @property
+    def world(self) -> "StateDirectory":
+        """The simulated street of a cloud's edges."""
+        return StateDirectory(self.root / "world")
+
+    def edge(self, site: SiteId) -> "StateDirectory":
+        """Return the state directory of an edge on this machine."""
+        return StateDirectory(self.root / "sites" / site)
+
+    def link(self, site: SiteId) -> "StateDirectory":
+        """Return the directory of an edge's link on this machine."""
+        return StateDirectory(self.root / "links" / site)
+
+    @property
+    def link_settings_file(self) -> Path:
+        """In a link's directory: between which ports it relays."""
+        return self.root / "link.json"
+
+    @property
+    def link_file(self) -> Path:
+        """In a link's directory: how it shall be, whole, cut or silent."""
+        return self.root / "wanted"
+
+    @property
+    def twin_hosts_file(self) -> Path:
+        """Which twin hosts the site runs, and from what."""
+        return self.root / "twin-hosts.json"
 
     @property
     def logs(self) -> Path:

@@ -27,10 +27,14 @@ class CommandRecord(msgspec.Struct, frozen=True):
     Attributes:
         expires_at: When the command expires; a day later the record goes.
         outcome: The final outcome; None while only the start is known.
+        meter: Whom it is for; empty in records of before it was noted.
+        disconnect_at: When a disconnect was begun.
     """
 
     expires_at: datetime
     outcome: CommandOutcome | None = None
+    meter: str = ""
+    disconnect_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -83,12 +87,23 @@ class CommandLog:
         """Write a command's record; it is durable on return."""
         await self.bucket.put(self._key(command), msgspec.msgpack.encode(record))
 
-    async def sweep(self, now: datetime) -> None:
-        """Delete the records of commands that expired more than a day ago."""
+    async def sweep(self, now: datetime) -> dict[CommandId, datetime]:
+        """Delete the records of commands that expired more than a day ago.
+
+        Returns:
+            When the disconnects were begun whose records are kept.
+        """
+        begun_at: dict[CommandId, datetime] = {}
         for key in await keys_under(self.bucket, self._key(CommandId(""))):
-            record = await self.record(CommandId(key.rpartition(".")[2]))
-            if record is not None and record.expires_at + _KEPT_AFTER_EXPIRY < now:
+            command = CommandId(key.rpartition(".")[2])
+            record = await self.record(command)
+            if record is None:
+                continue
+            if record.expires_at + _KEPT_AFTER_EXPIRY < now:
                 await self.bucket.purge(key)
+            elif record.disconnect_at is not None:
+                begun_at[command] = record.disconnect_at
+        return begun_at
 
     @property
     def _position_key(self) -> str:

@@ -81,6 +81,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         push_port: TCP port on which meters deliver by themselves; None when they do not.
         push_host: Address it listens on.
         seed: Of the randomness that spreads retries.
+        disconnects_per_hour_count: Most meters of the group disconnected within an hour.
     """
 
     name: str
@@ -94,6 +95,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     push_port: int | None = None
     push_host: str = "127.0.0.1"
     seed: int = 1
+    disconnects_per_hour_count: int = 5
 
     def check(self) -> None:
         """Raise InvalidInputError if a value is out of its range."""

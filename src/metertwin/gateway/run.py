@@ -25,6 +25,7 @@ from metertwin.gateway.engine import PollEngine
 from metertwin.gateway.events import EventOutbox
 from metertwin.gateway.execution import CommandExecutor
 from metertwin.gateway.flush import Flusher
+from metertwin.gateway.interlock import GroupInterlock
 from metertwin.gateway.meter import PolledMeter
 from metertwin.gateway.metrics import GatewayMetrics
 from metertwin.gateway.pending import PendingReadings
@@ -195,6 +196,7 @@ class _Gateway:
             self._publisher,
             records,
             self._metrics,
+            GroupInterlock(self._config.disconnects_per_hour_count),
         )
 
 

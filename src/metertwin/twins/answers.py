@@ -56,11 +56,24 @@ class MeterReader(Protocol):
 
 
 class Answers:
-    """Answers for one group's twins."""
+    """Answers for one group's twins.
 
-    def __init__(self, group: TwinGroup, reader: MeterReader, clock: Clock) -> None:
+    Args:
+        view: What is said of the group's columns; by default as its owner says it.
+        source: Where answers come from for which no meter was read.
+    """
+
+    def __init__(
+        self,
+        group: TwinGroup,
+        reader: MeterReader,
+        clock: Clock,
+        view: TwinView | None = None,
+        source: AnswerSource = AnswerSource.TWIN,
+    ) -> None:
         self._group = group
-        self._view = TwinView(group, clock)
+        self._view = view or TwinView(group, clock)
+        self._source = source
         self._reader = reader
         self._clock = clock
 
@@ -141,9 +154,9 @@ class Answers:
     ) -> AnswerSource:
         oldest_s = self._oldest_s(meter, wanted)
         if oldest_s is not None and (max_age_s is None or oldest_s <= max_age_s):
-            return AnswerSource.TWIN
+            return self._source
         if oldest_s is None and max_age_s is None and self._view.age_s(self._group.row(meter)):
-            return AnswerSource.TWIN  # it is read regularly and simply has no such register
+            return self._source  # it is read regularly and simply has no such register
         try:
             await self._reader.read_all(meter, deadline_s)
         except (UnavailableError, DeadlineError) as error:

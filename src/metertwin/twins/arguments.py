@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from metertwin.bus.messages import Request
-from metertwin.bus.subjects import WHOLE_GROUP
+from metertwin.bus.subjects import WHOLE_GROUP, is_meter
 from metertwin.core.errors import InvalidInputError
 from metertwin.core.ids import MeterId, meter_id
 
@@ -32,7 +32,7 @@ def arguments_of(request: Request, shape: type[Shape]) -> Shape:
 
 def meter_of(request: Request, token: str) -> MeterId:
     """Return the meter a request is asked of; raises ArgumentsError for the whole group."""
-    if token == WHOLE_GROUP:
+    if not is_meter(token):
         raise ArgumentsError(
             f"{request.name} is asked of one meter; put its id into the subject.", name=request.name
         )
@@ -41,7 +41,7 @@ def meter_of(request: Request, token: str) -> MeterId:
 
 def check_whole_group(request: Request, token: str) -> None:
     """Raise ArgumentsError unless a request is asked of the whole group."""
-    if token != WHOLE_GROUP:
+    if is_meter(token):
         raise ArgumentsError(
             f"{request.name} is asked of the whole group; put {WHOLE_GROUP} into the subject, "
             f"not {token}.",

@@ -6,7 +6,7 @@ say clearly that it cannot read an old one rather than begin from nothing.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,15 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metertwin.bus.wire import block_of_registers, check_version, registers_from_block
+from metertwin.core.command import Command, CommandOutcome
 from metertwin.core.errors import InvalidInputError
 from metertwin.core.ids import MeterId
 from metertwin.core.ledger import Rows
+from metertwin.twins.apps.blocks import CaptureBlock
 from metertwin.twins.apps.host import AppHost
 from metertwin.twins.apps.saved import SavedApps, blocks_of, restore_apps, save_apps
 from metertwin.twins.group import TwinGroup
 
-CHECKPOINT_VERSION = 2
-_WITHOUT_APPS_VERSION = 1
+CHECKPOINT_VERSION = 3
+_READ_VERSIONS = (1, 2, CHECKPOINT_VERSION)  # 1 has no apps, 2 no commands
 
 
 class Checkpoint(NamedTuple):
@@ -56,6 +58,8 @@ class _Checkpoint(msgspec.Struct, array_like=True, frozen=True):
     holes: dict[int, list[tuple[int, int]]]
     disconnects_accepted_at: list[datetime]
     apps: SavedApps = SavedApps()  # since version 2
+    commands: list[tuple[Command, CommandOutcome]] = []  # since version 3
+    saved_at: datetime | None = None  # by its host's clock; earlier programs pass over it
 
 
 def encode_checkpoint(group: TwinGroup, apps: AppHost) -> Checkpoint:
@@ -75,13 +79,26 @@ def encode_checkpoint(group: TwinGroup, apps: AppHost) -> Checkpoint:
             holes=ledger.holes,
             disconnects_accepted_at=group.disconnects_accepted_at,
             apps=save_apps(apps),
+            commands=list(group.commands.values()),
+            saved_at=apps.now(),
         )
     )
     return Checkpoint(octets, blocks_of(apps.window))
 
 
-def restore_checkpoint(group: TwinGroup, apps: AppHost, saved: Checkpoint) -> None:
+def restore_checkpoint(
+    group: TwinGroup,
+    apps: AppHost,
+    saved: Checkpoint,
+    decoded: MutableMapping[str, CaptureBlock] | None = None,
+) -> None:
     """Put the state of a checkpoint into an empty group and its apps; its own meters join behind.
+
+    Args:
+        group: The group.
+        apps: Its apps.
+        saved: The checkpoint.
+        decoded: Blocks decoded ahead, by name; those that are used are taken out.
 
     Raises:
         WireVersionError: Another version wrote it; the error names both.
@@ -95,18 +112,18 @@ def restore_checkpoint(group: TwinGroup, apps: AppHost, saved: Checkpoint) -> No
         raise CheckpointError(
             f"Checkpoint of group {group.settings.id} ({len(octets)} bytes) is damaged: {error}."
         ) from None
-    if state.version != _WITHOUT_APPS_VERSION:
+    if state.version not in _READ_VERSIONS:
         check_version("checkpoint", octets, CHECKPOINT_VERSION)
     try:
-        rows = _restore(group, state)
-        restore_apps(apps, state.apps, saved.blocks, rows)
+        rows = _restore(group, state, apps.now())
+        restore_apps(apps, state.apps, saved.blocks, rows, {} if decoded is None else decoded)
     except (ValueError, zlib.error) as error:
         raise CheckpointError(
             f"Checkpoint of group {group.settings.id} holds a broken column: {error}."
         ) from None
 
 
-def _restore(group: TwinGroup, saved: _Checkpoint) -> Rows:
+def _restore(group: TwinGroup, saved: _Checkpoint, now: datetime) -> Rows:
     rows = group.enrol([MeterId(meter) for meter in saved.meters])
     columns = group.columns.add_registers(registers_from_block(saved.register_block))
     for plane, packed in zip(group.columns.planes(), saved.planes, strict=True):
@@ -124,7 +141,11 @@ def _restore(group: TwinGroup, saved: _Checkpoint) -> Rows:
     group.stream_sequence = saved.stream_sequence
     group.gateway_epoch = saved.gateway_epoch
     group.stale_count = saved.stale_count
-    group.disconnects_accepted_at = saved.disconnects_accepted_at
+    # The next host's clock may be hours off: what counts is how long ago it was when it was saved.
+    # Time without a host does not count, so the interlock forgets rather later than sooner.
+    passed = now - (saved.saved_at or now)
+    group.disconnects_accepted_at = [at + passed for at in saved.disconnects_accepted_at]
+    group.commands.update((command.id, (command, said)) for command, said in saved.commands)
     return rows
 
 

@@ -7,9 +7,11 @@ owner wrote it when it took over.
 
 What does not change from one checkpoint to the next, a past day of the apps' window, stands beside
 the parts in a place of its own and is written once. A block that changed takes a place that the
-head in force does not name, so there are never more places than two checkpoints need.
+head in force does not name, so there are never more places than two checkpoints need. What a crash
+before the head left behind is swept up by a later owner, when nobody waits.
 """
 
+import asyncio
 import itertools
 import zlib
 from collections.abc import Mapping
@@ -23,10 +25,12 @@ from metertwin.bus.buckets import bucket_at_hand, keys_under
 from metertwin.bus.connection import Bus
 from metertwin.bus.ownership import SupersededError
 from metertwin.bus.subjects import CHECKPOINT_BUCKET
-from metertwin.core.ids import GroupId
+from metertwin.core.ids import Lot, LotId, group_of, share_of
+from metertwin.twins.apps.blocks import name_of
 from metertwin.twins.checkpoint import Checkpoint, CheckpointError
 
 _PART_BYTES = 512 * 1024
+_READS_COUNT = 32  # under way at once: over a link each takes a round trip
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -39,25 +43,47 @@ class _Head(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class CheckpointStore:
-    """Checkpoints of one group under one claim.
+    """Checkpoints of one group, or of one share of it, under one claim.
 
     Args:
         bucket: The checkpoint bucket.
-        group: The group.
+        lot: The group, or the share.
         epoch: The epoch of the claim.
+        owner: What the keys begin with: twins for those of a group's owner.
+        cut_number: Of the cut of the group that the lot is of; see `bus.cuts`.
     """
 
     bucket: KeyValue
-    group: GroupId
+    lot: Lot
     epoch: int
+    owner: str = "twins"
+    cut_number: int = 0
     _revision: int = 0
     _folder: str = ""
     _blocks: dict[str, str] = field(default_factory=dict)
+    _fetched: dict[str, bytes] = field(default_factory=dict)  # blocks at hand, by name
+    _is_swept: bool = False
 
     @classmethod
-    async def open(cls, bus: Bus, group: GroupId, epoch: int) -> "CheckpointStore":
+    async def open(
+        cls, bus: Bus, lot: Lot, epoch: int, owner: str = "twins", cut_number: int = 0
+    ) -> "CheckpointStore":
         """Return the store of a group's checkpoints."""
-        return cls(await bus.js.key_value(CHECKPOINT_BUCKET), group, epoch)
+        return cls(await bus.js.key_value(CHECKPOINT_BUCKET), lot, epoch, owner, cut_number)
+
+    async def peek(self) -> Checkpoint | None:
+        """Return the newest checkpoint and leave its owner in peace; None when there is none.
+
+        Raises:
+            CheckpointError: Its parts do not fit together.
+            UnavailableError: The bus does not answer.
+        """
+        with bucket_at_hand(f"looking at the checkpoint of group {self.lot}"):
+            try:
+                entry = await self.bucket.get(self._head_key)
+            except KeyNotFoundError:
+                return None
+            return await self._whole(msgspec.json.decode(entry.value or b"", type=_Head))
 
     async def load(self) -> Checkpoint | None:
         """Return the newest checkpoint and shut out earlier owners; None when there is none.
@@ -67,8 +93,29 @@ class CheckpointStore:
             SupersededError: A later owner has already been here.
             UnavailableError: The bus does not answer.
         """
-        with bucket_at_hand(f"reading the checkpoint of group {self.group}"):
+        with bucket_at_hand(f"reading the checkpoint of group {self.lot}"):
             return await self._load()
+
+    async def fetch_ahead(self) -> dict[str, bytes]:
+        """Return the blocks of the newest checkpoint, by name, for a `load` that comes soon.
+
+        A block's name follows from its content, so one that is at hand need not be read again; one
+        whose place was used anew while this read it has another name, and is left out.
+
+        Raises:
+            UnavailableError: The bus does not answer.
+        """
+        with bucket_at_hand(f"reading the checkpoint of group {self.lot} ahead"):
+            try:
+                entry = await self.bucket.get(self._head_key)
+            except KeyNotFoundError:
+                return {}
+            blocks = await self._read_blocks(msgspec.json.decode(entry.value or b"", type=_Head))
+        return {name: octets for name, octets in blocks.items() if name_of(octets) == name}
+
+    def have(self, blocks: dict[str, bytes]) -> None:
+        """Take blocks that were fetched ahead."""
+        self._fetched = blocks
 
     async def _load(self) -> Checkpoint | None:
         try:
@@ -80,20 +127,22 @@ class CheckpointStore:
             raise self._superseded(head.epoch)
         self._revision, self._folder = entry.revision or 0, head.folder
         self._blocks = head.blocks
+        saved = await self._whole(head)
+        self._fetched = {}
+        await self._write_head(msgspec.structs.replace(head, epoch=self.epoch))
+        return saved
+
+    async def _whole(self, head: _Head) -> Checkpoint | None:
         parts = [f"{head.folder}.{number}" for number in range(head.parts)]
-        octets = b"".join([await self._read(part) for part in parts])
+        octets = b"".join(await self._read_all(parts))
         if zlib.crc32(octets) != head.checksum:
             raise CheckpointError(
-                f"Checkpoint of group {self.group} has {len(octets)} bytes whose checksum is "
+                f"Checkpoint of group {self.lot} has {len(octets)} bytes whose checksum is "
                 f"{zlib.crc32(octets)}, its head says {head.checksum}.",
-                group=self.group,
+                group=self.lot,
             )
-        blocks = {name: await self._read(self._key(at)) for name, at in head.blocks.items()}
-        await self._write_head(msgspec.structs.replace(head, epoch=self.epoch))
-        await self._sweep()
-        if not head.parts:
-            return None
-        return Checkpoint(octets, blocks)
+        blocks = await self._read_blocks(head)
+        return Checkpoint(octets, blocks) if head.parts else None
 
     async def _begin(self) -> Checkpoint | None:
         """Write a head without parts, or an earlier owner could still write the first one."""
@@ -110,13 +159,43 @@ class CheckpointStore:
             SupersededError: Another host took the group over.
             UnavailableError: The bus does not answer.
         """
-        with bucket_at_hand(f"saving the checkpoint of group {self.group}"):
+        with bucket_at_hand(f"saving the checkpoint of group {self.lot}"):
             await self._save(checkpoint)
+
+    async def sweep(self) -> None:
+        """Delete what earlier owners left behind and no checkpoint names; once is enough.
+
+        What this owner or a later one writes meanwhile stays.
+
+        Raises:
+            UnavailableError: The bus does not answer.
+        """
+        if self._is_swept:
+            return
+        kept = {*map(self._key, self._blocks.values())}
+        folder = f"{self._folder}."
+        with bucket_at_hand(f"sweeping up behind the checkpoints of group {self.lot}"):
+            await self._sweep_other_cuts()
+            for key in await keys_under(self.bucket, self._key("")):
+                if self._is_of_earlier(key) and key not in kept and not key.startswith(folder):
+                    await self.bucket.purge(key)
+        self._is_swept = True
+
+    async def _sweep_other_cuts(self) -> None:
+        """Delete what was kept under earlier cuts: the first lot of a cut does it for all."""
+        if not self.cut_number or share_of(self.lot) > 1:
+            return
+        for key in await keys_under(self.bucket, f"{self.owner}."):
+            lot, _, rest = key.removeprefix(f"{self.owner}.").partition(".")
+            number = rest.partition(".")[0].removeprefix("cut-")
+            cut = int(number) if rest.startswith("cut-") else 0
+            if group_of(LotId(lot)) == group_of(self.lot) and cut < self.cut_number:
+                await self.bucket.purge(key)
 
     async def _save(self, checkpoint: Checkpoint) -> None:
         # The epoch in the folder's name keeps a superseded host off the new owner's parts.
         turn = "1" if self._folder.endswith(".0") else "0"
-        folder = f"twins.{self.group}.{self.epoch}.{turn}"
+        folder = self._key(f"{self.epoch}.{turn}")
         octets = checkpoint.octets
         parts = [
             octets[start : start + _PART_BYTES] for start in range(0, len(octets), _PART_BYTES)
@@ -140,6 +219,21 @@ class CheckpointStore:
                 await self.bucket.put(self._key(places[name]), octets)
         return places
 
+    async def _read_blocks(self, head: _Head) -> dict[str, bytes]:
+        wanted = {name: at for name, at in head.blocks.items() if name not in self._fetched}
+        read = await self._read_all([self._key(at) for at in wanted.values()])
+        fresh = dict(zip(wanted, read, strict=True))
+        return {name: fresh.get(name) or self._fetched.get(name, b"") for name in head.blocks}
+
+    async def _read_all(self, keys: list[str]) -> list[bytes]:
+        turn = asyncio.Semaphore(_READS_COUNT)
+
+        async def read(key: str) -> bytes:
+            async with turn:
+                return await self._read(key)
+
+        return list(await asyncio.gather(*(read(key) for key in keys)))
+
     async def _read(self, key: str) -> bytes:
         try:
             entry = await self.bucket.get(key)
@@ -161,24 +255,23 @@ class CheckpointStore:
                 raise self._superseded(None) from None
             self._revision = entry.revision or 0
 
-    async def _sweep(self) -> None:
-        """Delete parts and blocks that a crash before the head left behind."""
-        kept = {self._head_key, *map(self._key, self._blocks.values())}
-        for key in await keys_under(self.bucket, f"twins.{self.group}."):
-            if key not in kept and not key.startswith(f"{self._folder}."):
-                await self.bucket.purge(key)
+    def _is_of_earlier(self, key: str) -> bool:
+        """Whether an owner before this one wrote a part or a block."""
+        epoch = key.removeprefix(self._key("")).partition(".")[0]
+        return epoch.isdecimal() and int(epoch) < self.epoch
 
     def _superseded(self, by_epoch: int | None) -> SupersededError:
         newer = "" if by_epoch is None else f" by epoch {by_epoch}"
         return SupersededError(
-            f"Group {self.group} was taken over{newer}; epoch {self.epoch} may write nothing more.",
-            group=self.group,
+            f"Group {self.lot} was taken over{newer}; epoch {self.epoch} may write nothing more.",
+            group=self.lot,
             epoch=self.epoch,
         )
 
     @property
     def _head_key(self) -> str:
-        return f"twins.{self.group}.head"
+        return self._key("head")
 
     def _key(self, place: str) -> str:
-        return f"twins.{self.group}.{place}"
+        of_cut = f"cut-{self.cut_number}." if self.cut_number else ""
+        return f"{self.owner}.{self.lot}.{of_cut}{place}"

@@ -5,13 +5,10 @@ gateway's after it looked at the meter. Both are published before the caller hea
 audit record is never behind what somebody was told.
 """
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from metertwin.apps.tariff.calendar import CalendarError
-from metertwin.apps.tariff.calendar_text import CalendarOrder
 from metertwin.core.clock import Clock
 from metertwin.core.command import Command, CommandKind, CommandOutcome, CommandStatus
 from metertwin.core.errors import ConflictError, InvalidInputError, RefusedError
@@ -19,7 +16,7 @@ from metertwin.core.ids import CommandId
 from metertwin.twins.group import TwinGroup
 from metertwin.twins.interlock import DisconnectInterlock
 
-_REMEMBERED_COUNT = 10_000
+_REMEMBERED_COUNT = 1_000  # a checkpoint carries them: about 300 bytes each
 LIMIT_MAX_W = 1_000_000
 
 
@@ -66,7 +63,7 @@ class CommandDesk:
         self._interlock = interlock
         self._outbox = outbox
         self._clock = clock
-        self._answers: OrderedDict[CommandId, tuple[Command, CommandOutcome]] = OrderedDict()
+        self._answers = group.commands
 
     async def accept(self, command: Command, epoch: int) -> CommandOutcome:
         """Accept a command under the owner's epoch, or refuse it.
@@ -87,7 +84,8 @@ class CommandDesk:
         self._remember(command, outcome)  # before anything is waited for: the id may come again
         if outcome.status is CommandStatus.ACCEPTED and command.kind is CommandKind.DISCONNECT:
             await self._count_disconnect(command)
-        await self._outbox.send(replace(command, epoch=epoch), outcome)
+        share = self._group.settings.share
+        await self._outbox.send(replace(command, epoch=epoch, share=share), outcome)
         return outcome
 
     def learn(self, outcome: CommandOutcome) -> Command | None:
@@ -99,6 +97,10 @@ class CommandDesk:
         if not before.status.is_final:
             self._answers[outcome.command] = (command, outcome)
         return command
+
+    def open_commands(self) -> list[Command]:
+        """Return the commands whose end is not known here."""
+        return [command for command, said in self._answers.values() if not said.status.is_final]
 
     def answer(self, command: CommandId) -> CommandOutcome | None:
         """Return the newest answer to a command, None when it is not known here."""
@@ -155,6 +157,10 @@ def check_arguments(command: Command) -> None:
 
 
 def _check_calendar(command: Command) -> None:
+    # Here, because few commands need it, and every start of a host would wait for its tables.
+    from metertwin.apps.tariff.calendar import CalendarError  # noqa: PLC0415
+    from metertwin.apps.tariff.calendar_text import CalendarOrder  # noqa: PLC0415
+
     try:
         CalendarOrder.of(command.arguments)
     except CalendarError as error:

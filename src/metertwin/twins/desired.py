@@ -23,6 +23,7 @@ ISSUER = "desired_state"
 CONNECTED, DISCONNECTED = "connected", "disconnected"
 DISCONNECT_PATH, LIMIT_PATH = "disconnect_control", "limit_w"
 LIMITER = Obis(0, 0, 17, 0, 0, 255)
+_REMEMBERED_COUNT = 32  # a change is repeated while its answer is awaited, and few are at a time
 
 _COMMAND_LIFE = timedelta(minutes=10)
 _RETRY_PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
@@ -36,16 +37,84 @@ class DesiredStateError(InvalidInputError):
     code = "input.desired_state"
 
 
+class Ask(msgspec.Struct, frozen=True):
+    """Who changes a desired state.
+
+    Attributes:
+        by: Who asked, as far as that is known.
+        at: When, by the clock of the site where it was asked.
+        id: The same id is one change however often it comes; empty for a change without one.
+        origin: The site whose stand-in brought it; empty if the owner was asked itself.
+    """
+
+    by: str = ""
+    at: datetime | None = None
+    id: str = ""
+    origin: str = ""
+
+    def key(self, path: str) -> str:
+        """Return what this change of one path is remembered by."""
+        return f"{self.id}:{path}"
+
+
+class PathChange(msgspec.Struct, frozen=True):
+    """The last change of one path.
+
+    Attributes:
+        version: Of the desired state with that change; 0 if there never was one.
+        ask: Who changed it; unknown for changes made before this was kept.
+    """
+
+    version: int
+    ask: Ask = Ask()
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """One path changed on both sides of a cut link, and what holds now.
+
+    Attributes:
+        here: What was wanted at the owner.
+        there: What was wished at the site of `there_ask.origin`.
+        is_there: Whether the wish holds.
+        rule: By which rule, in words.
+        at: When both met, by the owner's clock.
+    """
+
+    path: str
+    here: Value | None
+    here_ask: Ask
+    there: Value | None
+    there_ask: Ask
+    is_there: bool
+    rule: str
+    at: datetime
+
+
 class Desired(msgspec.Struct, frozen=True):
     """Desired state of one twin.
 
     Attributes:
         version: Grows by one with each change, from 1.
         values: Wanted value by path: `disconnect_control` (connected, disconnected), `limit_w`.
+        paths: The last change of each path, also of those taken out.
+        taken: The newest changes that had an id, so that none is made twice.
+        untold: Conflicts whose event is not yet known to be kept.
     """
 
     version: int
     values: dict[str, Value]
+    paths: dict[str, PathChange] = {}
+    taken: tuple[str, ...] = ()
+    untold: tuple[Conflict, ...] = ()
+
+    def has_taken(self, ask: Ask, path: str) -> bool:
+        """Whether this change of a path was made here before, or lost to another."""
+        return bool(ask.id) and ask.key(path) in self.taken
+
+    def last_change(self, path: str) -> PathChange:
+        """Return the last change of a path."""
+        # States from before changes were kept by path: any of their paths may be the newest.
+        return self.paths.get(path) or PathChange(self.version if path in self.values else 0)
 
 
 @dataclass(slots=True)
@@ -123,15 +192,29 @@ def checked_changes(meter: MeterId, changes: Mapping[str, object]) -> dict[str, 
     return cast("dict[str, Value | None]", dict(changes))
 
 
-def changed(current: Desired | None, changes: Mapping[str, Value | None]) -> Desired:
-    """Return the desired state after changes, one version up."""
-    values = dict(current.values) if current else {}
-    for path, value in changes.items():
-        if value is None:
-            values.pop(path, None)
-        else:
-            values[path] = value
-    return Desired(version=(current.version if current else 0) + 1, values=values)
+def changed(
+    current: Desired | None, changes: Mapping[str, Value | None], ask: Ask | None = None
+) -> Desired:
+    """Return the desired state after changes, one version up; as it was if they are in it."""
+    before, ask = current or Desired(0, {}), ask or Ask()
+    if changes and all(before.has_taken(ask, path) for path in changes):
+        return before
+    version = before.version + 1
+    values = {path: value for path, value in before.values.items() if path not in changes}
+    values |= {path: value for path, value in changes.items() if value is not None}
+    known = {path: before.last_change(path) for path in (*before.values, *before.paths)}
+    return msgspec.structs.replace(
+        before,
+        version=version,
+        values=values,
+        paths=known | {path: PathChange(version, ask) for path in changes},
+        taken=remembered(before, *(ask.key(path) for path in changes if ask.id)),
+    )
+
+
+def remembered(state: Desired, *keys: str) -> tuple[str, ...]:
+    """Return the newest changes that a state knows, with more of them."""
+    return (*state.taken, *keys)[-_REMEMBERED_COUNT:]
 
 
 def obis_of(path: str) -> Obis:

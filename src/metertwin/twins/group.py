@@ -1,11 +1,13 @@
 """The twins of one group: their registers, their ledger, and how far in the stream they are."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
 
 from metertwin.core.batch import ReadingBatch
-from metertwin.core.errors import NotFoundError
-from metertwin.core.ids import MeterId
+from metertwin.core.command import Command, CommandOutcome
+from metertwin.core.errors import ConflictError, NotFoundError
+from metertwin.core.ids import CommandId, LotId, MeterId, share_of
 from metertwin.core.ledger import Ledger, Rows
 from metertwin.core.twin import LedgerLine
 from metertwin.twins.apps.window import IntervalWindow
@@ -19,6 +21,35 @@ class UnknownTwinError(NotFoundError):
     code = "not_found.twin"
 
 
+class CutOtherwiseError(ConflictError):
+    """A group was cut into other shares before."""
+
+    code = "conflict.cut_otherwise"
+
+
+def check_cut(settings: GroupSettings, claimed: Sequence[LotId]) -> None:
+    """Return if a group, or a share of it, is cut as it was when it was claimed before.
+
+    Args:
+        settings: As it shall be.
+        claimed: What of the group was ever claimed.
+
+    Raises:
+        CutOtherwiseError: Other shares, or the group whole, have a past that would be left behind.
+    """
+    before_count = max(map(share_of, claimed), default=settings.shares_count)
+    was_whole = settings.id in map(str, claimed)
+    if before_count <= settings.shares_count and not (was_whole and settings.share):
+        return
+    now = f"cut into {settings.shares_count} shares" if settings.share else "whole"
+    before = "whole" if was_whole else f"cut into {before_count} shares"
+    raise CutOtherwiseError(
+        f"Group {settings.id} shall be {now} and was {before}; its twins would lose their past. "
+        "Set twins_per_container back, or begin with an empty state.",
+        group=settings.id,
+    )
+
+
 class TwinGroup:
     """A group's twins and everything that is true of them at one place in the stream.
 
@@ -30,7 +61,9 @@ class TwinGroup:
         gateway_epoch: Highest gateway epoch heard; readings of a lower one are refused.
         stale_count: Readings refused because a gateway of an earlier epoch sent them.
         disconnects_accepted_at: Disconnects the interlock let pass within the last hour.
+        commands: The newest commands with their newest answers, the oldest first.
         window: Recent captures for the group's apps; None where no app wants any.
+        own_meters: Of a share: its meters, whose readings alone concern it; None for a group.
     """
 
     def __init__(self, settings: GroupSettings) -> None:
@@ -41,8 +74,10 @@ class TwinGroup:
         self.gateway_epoch = 0
         self.stale_count = 0
         self.disconnects_accepted_at: list[datetime] = []
+        self.commands: OrderedDict[CommandId, tuple[Command, CommandOutcome]] = OrderedDict()
         self.window: IntervalWindow | None = None
         self._changed_rows: set[int] = set()
+        self.own_meters = frozenset(settings.meters) if settings.share else None
         self.enrol(settings.meters)
 
     def enrol(self, meters: Sequence[MeterId]) -> Rows:
@@ -51,6 +86,25 @@ class TwinGroup:
         if self.columns.capacity > len(self.ledger.received):
             self.ledger.resize(self.columns.capacity)
         return rows
+
+    def check_share(self) -> None:
+        """Return if a share has no twins but those its settings give it.
+
+        Raises:
+            CutOtherwiseError: It was cut otherwise when its checkpoint was written.
+        """
+        others = [] if self.own_meters is None else set(self.columns.meters) - self.own_meters
+        if others:
+            raise CutOtherwiseError(
+                f"Share {self.settings.lot} has a past with {len(others)} twins, {min(others)} "
+                "among them, that its settings give to another share: the group was cut "
+                "otherwise before. Set twins_per_container back, or begin with an empty state.",
+                group=self.settings.id,
+            )
+
+    def own_of(self, batch: ReadingBatch) -> ReadingBatch:
+        """Return what a batch has for this group: a share has the meters of its settings alone."""
+        return batch if self.own_meters is None else batch.only(self.own_meters)
 
     def is_current(self, epoch: int, readings_count: int) -> bool:
         """Whether a message comes from the newest gateway heard of; an older one's is counted."""
@@ -94,7 +148,7 @@ class TwinGroup:
         row = self.columns.row_of(meter)
         if row is None:
             raise UnknownTwinError(
-                f"Group {self.settings.id} has no twin of meter {meter}; it has "
+                f"Group {self.settings.lot} has no twin of meter {meter}; it has "
                 f"{len(self.columns)} twins. Check the meter's id and group.",
                 meter=meter,
                 group=self.settings.id,

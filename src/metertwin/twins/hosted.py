@@ -1,24 +1,27 @@
 """One group under this host's ownership: its twins and all that acts for them."""
 
 import asyncio
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from metertwin import __version__
-from metertwin.bus.buckets import bucket_at_hand
 from metertwin.bus.connection import Bus
-from metertwin.bus.ownership import SupersededError, claim, twins_key
+from metertwin.bus.ownership import Bequest, SupersededError
 from metertwin.bus.publish import Publisher
-from metertwin.bus.subjects import READING_STREAM
-from metertwin.core.clock import Clock, from_us, to_us
+from metertwin.bus.streams import last_sequence_of
+from metertwin.bus.subjects import COMMAND_STREAM
+from metertwin.core.clock import Clock
 from metertwin.core.command import Command, CommandOutcome
-from metertwin.core.event import Event, EventSource
-from metertwin.core.ids import MeterId
+from metertwin.core.errors import UnavailableError
+from metertwin.core.ids import LotId, MeterId
 from metertwin.core.twin import TwinDocument
 from metertwin.twins.answers import Answers
 from metertwin.twins.apps.backfill import Backfill
+from metertwin.twins.apps.beginning import begin_window, received_counts
 from metertwin.twins.apps.carry_out import CarryOut
 from metertwin.twins.apps.history import Past
 from metertwin.twins.apps.host import AppHost
@@ -27,16 +30,19 @@ from metertwin.twins.checkpoint import encode_checkpoint, restore_checkpoint
 from metertwin.twins.checkpoint_store import CheckpointStore
 from metertwin.twins.columns import FallenRegisters
 from metertwin.twins.commands import CommandDesk
-from metertwin.twins.desired import Desired, Reconciler, checked_changes
+from metertwin.twins.desired import Ask, Desired, Reconciler, checked_changes
 from metertwin.twins.desired_store import DesiredStore
+from metertwin.twins.falls import fall_events
+from metertwin.twins.follow import Applied
 from metertwin.twins.group import TwinGroup
 from metertwin.twins.interlock import DisconnectInterlock
+from metertwin.twins.merging import Wish, conflict_event
 from metertwin.twins.outbox import BusOutbox
 from metertwin.twins.profiles import Profiles
-from metertwin.twins.settings import GroupSettings
+from metertwin.twins.ready import ReadyGroup
+from metertwin.twins.recut.check import cut_at_take
+from metertwin.twins.tenure import Tenure
 from metertwin.twins.through import GatewayReader
-
-REGISTER_FELL_CODE = -1
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +52,7 @@ class HostedGroup:
     """A group that this host owns.
 
     Attributes:
-        epoch: Of this host's claim.
+        tenure: This host's claim.
         saved_sequence: Stream sequence of the last checkpoint.
     """
 
@@ -54,7 +60,7 @@ class HostedGroup:
     bus: Bus
     clock: Clock
     group: TwinGroup
-    epoch: int
+    tenure: Tenure
     checkpoints: CheckpointStore
     desired: DesiredStore
     desk: CommandDesk
@@ -71,23 +77,31 @@ class HostedGroup:
 
     @classmethod
     async def take(
-        cls, host: str, bus: Bus, publisher: Publisher, clock: Clock, settings: GroupSettings
+        cls,
+        host: str,
+        bus: Bus,
+        publisher: Publisher,
+        clock: Clock,
+        ready: ReadyGroup,
     ) -> "HostedGroup":
-        """Claim a group and restore its newest checkpoint.
+        """Claim a group and restore its newest checkpoint, as far as it is not ready.
 
         Raises:
             OwnedElsewhereError: Another host owns the group.
+            CutOtherwiseError: The group is cut otherwise than the settings say.
             CheckpointError: The checkpoint is damaged.
             WireVersionError: Another version wrote it.
         """
-        epoch = await claim(bus, twins_key(settings.id), host)
-        checkpoints = await CheckpointStore.open(bus, settings.id, epoch)
-        group = TwinGroup(settings)
-        apps = AppHost(group, clock)
+        group, apps, settings = ready.group, ready.apps, ready.group.settings
+        tenure = await Tenure.begin(bus, settings.lot, host)
+        cut = await cut_at_take(bus, settings)
+        checkpoints = await CheckpointStore.open(bus, settings.lot, tenure.epoch, cut_number=cut)
+        checkpoints.have(ready.octets)
         saved = await checkpoints.load()
         if saved is not None:
-            restore_checkpoint(group, apps, saved)
-        await _begin_window(bus, group, apps, clock)
+            restore_checkpoint(group, apps, saved, ready.blocks)
+            group.check_share()
+        await begin_window(bus, group, apps, clock)
         outbox = BusOutbox(publisher, settings.id)
         interlock = DisconnectInterlock(settings, group.disconnects_accepted_at)
         reader = GatewayReader(bus, group)
@@ -103,9 +117,9 @@ class HostedGroup:
             bus=bus,
             clock=clock,
             group=group,
-            epoch=epoch,
+            tenure=tenure,
             checkpoints=checkpoints,
-            desired=await DesiredStore.open(bus, settings.id),
+            desired=await DesiredStore.open(bus, settings.id, group.own_meters),
             desk=CommandDesk(group, interlock, outbox, clock, keep_count),
             outbox=outbox,
             reader=reader,
@@ -113,27 +127,75 @@ class HostedGroup:
             profiles=Profiles(bus, group, reader, clock),
             reconciler=Reconciler(settings.id),
             apps=apps,
-            backfill=Backfill(bus, group, apps, clock, _received(group)),
+            backfill=Backfill(bus, group, apps, clock, received_counts(group)),
             _carrier=CarryOut(apps, outbox, accept, clock),
             saved_sequence=group.stream_sequence,
         )
-        log.info("group_taken", group=settings.id, epoch=epoch, sequence=group.stream_sequence)
+        epoch, sequence = tenure.epoch, group.stream_sequence
+        log.info("group_taken", group=settings.lot, epoch=epoch, sequence=sequence)
         return hosted
+
+    @property
+    def lot(self) -> LotId:
+        """The group, or the share of it."""
+        return self.group.settings.lot
+
+    @property
+    def epoch(self) -> int:
+        """Of this host's claim."""
+        return self.tenure.epoch
 
     def document(self, meter: MeterId) -> TwinDocument:
         """Return everything a twin says of itself."""
         return self.answers.document(meter, self.epoch, self.desired.states.get(meter))
 
     async def accept(self, command: Command) -> CommandOutcome:
-        """Accept or refuse a command; see `CommandDesk.accept`."""
+        """Accept or refuse a command; see `CommandDesk.accept`.
+
+        Raises:
+            SupersededError: Another host took the group over.
+        """
+        await self.check_owner()
         return await self.desk.accept(command, self.epoch)
 
-    async def want(self, meter: MeterId, changes: dict[str, Any]) -> Desired:
-        """Change what is wanted of a meter, and begin to bring it about."""
+    async def want(
+        self, meter: MeterId, changes: dict[str, Any], ask: Ask | None = None
+    ) -> Desired:
+        """Change what is wanted of a meter, and begin to bring it about.
+
+        Raises:
+            SupersededError: Another host took the group over.
+        """
         self.group.row(meter)
-        state = await self.desired.change(meter, checked_changes(meter, changes))
+        await self.check_owner()
+        state = await self.desired.change(meter, checked_changes(meter, changes), ask)
         await self.reconcile()
         return state
+
+    async def merge(self, meter: MeterId, wishes: Sequence[Wish]) -> Desired:
+        """Merge what was wished elsewhere while this host could not be reached.
+
+        Raises:
+            SupersededError: Another host took the group over.
+        """
+        self.group.row(meter)
+        await self.check_owner()
+        for wish in wishes:
+            checked_changes(meter, {wish.path: wish.value})
+        state = await self.desired.merge(meter, wishes, self.clock.now())
+        await self.tell_conflicts()
+        await self.reconcile()
+        return state
+
+    async def tell_conflicts(self) -> None:
+        """Publish an event for each conflict not yet told; a crash in between repeats it alike."""
+        for meter, state in list(self.desired.states.items()):
+            if not state.untold:
+                continue
+            for conflict in state.untold:
+                await self.outbox.send_event(conflict_event(meter, conflict, self.clock.now()))
+            await self.outbox.flush()
+            await self.desired.note_told(meter, state.untold)
 
     async def reconcile(self) -> None:
         """Command what differs between desired and reported and is not under way."""
@@ -155,30 +217,28 @@ class HostedGroup:
         self.reconciler.learn(outcome.meter, outcome)
 
     async def announce_falls(self, fallen: FallenRegisters) -> None:
-        """Publish an event for each counting register that fell."""
-        columns = self.group.columns
-        for row, column, before, after, captured_at_us in zip(
-            fallen.rows.tolist(),
-            fallen.columns.tolist(),
-            fallen.before_integers.tolist(),
-            fallen.after_integers.tolist(),
-            fallen.captured_at_us.tolist(),
-            strict=True,
-        ):
-            register = columns.registers[column]
-            await self.outbox.send_event(
-                Event(
-                    meter=columns.meters[row],
-                    source=EventSource.TWIN,
-                    code=REGISTER_FELL_CODE - column,
-                    name="register_fell",
-                    captured_at=from_us(captured_at_us),
-                    received_at=self.clock.now(),
-                    detail=f"{register.obis} fell from {before} to {after} "
-                    f"(x 10^{register.scaler} {register.unit.symbol}): reset, rollover or another "
-                    "meter.",
-                )
-            )
+        """Publish an event for each counting register that fell.
+
+        Raises:
+            SupersededError: Another host took the group over.
+        """
+        with contextlib.suppress(UnavailableError):  # then the event waits for the bus as well
+            await self.check_owner()
+        for event in fall_events(self.group.columns, fallen, self.clock.now()):
+            await self.outbox.send_event(event)
+
+    async def check_owner(self) -> None:
+        """Return if this host may still write for the group; see `Tenure.check`.
+
+        Raises:
+            SupersededError: Another host took the group over.
+            UnavailableError: The bus does not answer, or the group is being handed over.
+        """
+        try:
+            await self.tenure.check()
+        except SupersededError:
+            self.apps.close()
+            raise
 
     async def save(self) -> None:
         """Write a checkpoint.
@@ -198,6 +258,50 @@ class HostedGroup:
                 raise
             self.saved_sequence = sequence
 
+    async def give(self, to: str) -> int:
+        """Write the last checkpoint and make another host the owner; return its epoch.
+
+        Waits for as long as it is open whether the claim was given.
+
+        Raises:
+            SupersededError: Another host took the group already.
+            UnavailableError: The bus did not take the checkpoint; nothing was given.
+        """
+        await self.carry_out()
+        self.tenure.is_leaving = True
+        try:
+            await self.save()
+            return await self.tenure.give(to)
+        except BaseException:
+            self.tenure.is_leaving = False
+            raise
+
+    async def settle(self) -> Bequest:
+        """Write the last checkpoint and accept nothing more; return what was commanded.
+
+        Raises as `give`; then it goes on.
+        """
+        await self.carry_out()
+        self.tenure.is_leaving = True
+        try:
+            await self.save()
+            return Bequest(self.epoch, await last_sequence_of(self.bus, COMMAND_STREAM))
+        except BaseException:
+            self.go_on()
+            raise
+
+    def go_on(self) -> None:
+        """Accept again: the group stays here after all."""
+        self.tenure.is_leaving = False
+
+    async def note_applied(self, applied: Applied) -> None:
+        """Show what was applied to this group alone to its apps, and tell what followed."""
+        if applied.lots:
+            self.apps.on_applied()
+            self.reader.wake()
+        for fall in applied.falls:
+            await self.announce_falls(fall.registers)
+
     @property
     def is_saved(self) -> bool:
         """Whether the last checkpoint has everything."""
@@ -205,6 +309,13 @@ class HostedGroup:
 
     async def carry_out(self) -> None:
         """Carry out what the group's apps concluded."""
+        if not self.apps.effects:
+            return
+        try:
+            await self.check_owner()
+        except (UnavailableError, SupersededError) as error:
+            log.warning("app_effects_wait", group=self.lot, reason=str(error))
+            return
         await self._carrier.carry_out()
 
     def app_requests(self) -> AppRequests:
@@ -224,6 +335,8 @@ class HostedGroup:
             "host": self.host,
             "version": __version__,
             "group": self.group.settings.id,
+            "share": self.group.settings.share,
+            "shares_count": self.group.settings.shares_count,
             "epoch": self.epoch,
             "twins": twins,
             "in_step": self.answers.view.in_step_count(),
@@ -233,18 +346,3 @@ class HostedGroup:
             "bytes_per_twin": columns.size_bytes / max(twins, 1),
             **self.apps.facts(),
         }
-
-
-def _received(group: TwinGroup) -> dict[MeterId, int]:
-    counts = group.ledger.received[: len(group.columns)].tolist()
-    return dict(zip(group.columns.meters, counts, strict=True))
-
-
-async def _begin_window(bus: Bus, group: TwinGroup, apps: AppHost, clock: Clock) -> None:
-    """Say from when on a window that is not out of a checkpoint has everything."""
-    if group.stream_sequence == 0:
-        with bucket_at_hand(f"asking where stream {READING_STREAM} begins"):
-            stream = (await bus.js.stream_info(READING_STREAM)).state
-        if stream.first_seq <= 1:
-            return  # all there ever was comes by the stream
-    apps.window.begin(to_us(clock.now()))

@@ -23,10 +23,12 @@ class BusOutbox:
     async def send(self, command: Command, outcome: CommandOutcome) -> None:
         """Publish the answer and, if it is accepted, the command to the group's gateway."""
         to = subject(self.group, Kind.OUTCOME, command.meter)
-        await self.publisher.publish(to, encode(outcome), f"{command.id}:{outcome.status}")
+        # With the meter: hosts of two shares do not know each other's ids.
+        identity = f"{command.id}:{command.meter}"
+        await self.publisher.publish(to, encode(outcome), f"{identity}:{outcome.status}")
         if outcome.status is CommandStatus.ACCEPTED:
             to = subject(self.group, Kind.COMMAND, command.meter)
-            await self.publisher.publish(to, encode(command), command.id)
+            await self.publisher.publish(to, encode(command), identity)
         await self.publisher.flush()
 
     async def send_event(self, event: Event) -> None:

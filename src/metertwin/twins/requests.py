@@ -9,40 +9,32 @@ import msgspec
 from metertwin.bus.messages import Request
 from metertwin.bus.requests import Handler
 from metertwin.core.command import Arguments, Command, CommandKind, CommandOutcome
-from metertwin.core.ids import command_id
+from metertwin.core.ids import command_id, site_id
 from metertwin.core.obis import Obis
 from metertwin.core.twin import (
-    LedgerLine,
     LoadProfile,
-    RegisterAnswer,
-    TwinDocument,
-    TwinStatus,
-    UsageNow,
 )
-from metertwin.twins.arguments import ArgumentsError, arguments_of, check_whole_group, meter_of
-from metertwin.twins.desired import Value
+from metertwin.twins.arguments import ArgumentsError, arguments_of, meter_of
+from metertwin.twins.desired import Ask, Value
 from metertwin.twins.hosted import HostedGroup
+from metertwin.twins.merging import Wish
 from metertwin.twins.profiles import ProfileRange
+from metertwin.twins.read_requests import NoArguments, ReadRequests, max_age_s_of
 
-_LIST_LIMIT = 1000
-_SEARCH_LENGTH = 64
+_NAME_LENGTH = 64
 _COMMAND_LIFE_S = 60.0
 _COMMAND_LIFE_MAX_S = 7 * 86_400.0
 
 
-class _RegisterArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    obis: str
-
-
-class _ListArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    search: str = ""
-    status: TwinStatus | None = None
-    offset: int = 0
-    limit: int = 100
-
-
 class _DesiredArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     changes: dict[str, Any]
+    by: str = ""
+    id: str = ""
+    origin: str = ""
+
+
+class _MergeArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    wishes: list[Wish]
 
 
 class _CommandArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,10 +51,6 @@ class _LoadProfileArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     obis: str | None = None
 
 
-class _NoArguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
 class TwinRequests:
     """Handlers of one group's requests."""
 
@@ -72,36 +60,13 @@ class TwinRequests:
     def handlers(self) -> Mapping[str, Handler]:
         """Return the handlers by the request's name."""
         return {
-            "twin": self.twin,
-            "usage_now": self.usage_now,
-            "read_register": self.read_register,
+            **ReadRequests(self._hosted).handlers(),
             "load_profile": self.load_profile,
             "activity_calendar": self.activity_calendar,
             "command": self.command,
             "desired": self.desired,
-            "twins": self.twins,
-            "ledger": self.ledger,
-            "host": self.host,
+            "merge_desired": self.merge_desired,
         }
-
-    async def twin(self, request: Request, token: str, _deadline_s: float) -> TwinDocument:
-        """Answer with everything the twin says of itself."""
-        arguments_of(request, _NoArguments)
-        return self._hosted.document(meter_of(request, token))
-
-    async def usage_now(self, request: Request, token: str, deadline_s: float) -> UsageNow:
-        """Answer with power and energy in both directions."""
-        arguments_of(request, _NoArguments)
-        meter = meter_of(request, token)
-        return await self._hosted.answers.usage_now(meter, _max_age_s(request), deadline_s)
-
-    async def read_register(
-        self, request: Request, token: str, deadline_s: float
-    ) -> RegisterAnswer:
-        """Answer with the newest value of one register."""
-        obis = Obis.parse(arguments_of(request, _RegisterArguments).obis)
-        meter = meter_of(request, token)
-        return await self._hosted.answers.register(meter, obis, _max_age_s(request), deadline_s)
 
     async def load_profile(self, request: Request, token: str, deadline_s: float) -> LoadProfile:
         """Answer with load-profile intervals from history, read through when asked for fresh."""
@@ -109,14 +74,14 @@ class TwinRequests:
         obis = None if asked.obis is None else Obis.parse(asked.obis)
         wanted = ProfileRange(asked.start, asked.end, obis)
         return await self._hosted.profiles.load_profile(
-            meter_of(request, token), wanted, _max_age_s(request), deadline_s
+            meter_of(request, token), wanted, max_age_s_of(request), deadline_s
         )
 
     async def activity_calendar(
         self, request: Request, token: str, deadline_s: float
     ) -> dict[str, Any]:
         """Answer with the tariff calendar the meter follows, read from the meter."""
-        arguments_of(request, _NoArguments)
+        arguments_of(request, NoArguments)
         return await self._hosted.reader.activity_calendar(meter_of(request, token), deadline_s)
 
     async def command(self, request: Request, token: str, _deadline_s: float) -> CommandOutcome:
@@ -135,7 +100,7 @@ class TwinRequests:
                 meter=meter_of(request, token),
                 group=self._hosted.group.settings.id,
                 kind=wanted.kind,
-                issued_by=wanted.issued_by[:_SEARCH_LENGTH],
+                issued_by=wanted.issued_by[:_NAME_LENGTH],
                 issued_at=now,
                 expires_at=now + timedelta(seconds=wanted.expires_in_s),
                 arguments=wanted.arguments,
@@ -145,42 +110,21 @@ class TwinRequests:
     async def desired(
         self, request: Request, token: str, _deadline_s: float
     ) -> dict[str, int | dict[str, Value]]:
-        """Change what is wanted of the meter."""
-        changes = arguments_of(request, _DesiredArguments).changes
-        state = await self._hosted.want(meter_of(request, token), changes)
+        """Change what is wanted of the meter; the same id is one change however often it comes."""
+        asked = arguments_of(request, _DesiredArguments)
+        ask = Ask(
+            by=asked.by[:_NAME_LENGTH],
+            at=self._hosted.clock.now(),
+            id=command_id(asked.id) if asked.id else "",
+            origin=site_id(asked.origin) if asked.origin else "",
+        )
+        state = await self._hosted.want(meter_of(request, token), asked.changes, ask)
         return {"version": state.version, "desired": state.values}
 
-    async def twins(self, request: Request, token: str, _deadline_s: float) -> dict[str, object]:
-        """Answer with a page of the group's twins."""
-        check_whole_group(request, token)
-        wanted = arguments_of(request, _ListArguments)
-        if not (wanted.offset >= 0 and 1 <= wanted.limit <= _LIST_LIMIT):
-            raise ArgumentsError(
-                f"offset {wanted.offset} and limit {wanted.limit}: offset is 0 or more, limit 1 "
-                f"to {_LIST_LIMIT}.",
-                name=request.name,
-            )
-        view = self._hosted.answers.view
-        rows = view.rows_matching(wanted.search, wanted.status)
-        page = rows[wanted.offset : wanted.offset + wanted.limit]
-        return {"total": len(rows), "items": view.summaries(page)}
-
-    async def ledger(self, request: Request, token: str, _deadline_s: float) -> list[LedgerLine]:
-        """Answer with the ledger of the group's twins."""
-        check_whole_group(request, token)
-        arguments_of(request, _NoArguments)
-        return self._hosted.group.ledger_lines()
-
-    async def host(self, request: Request, token: str, _deadline_s: float) -> dict[str, object]:
-        """Answer with how the group stands and what it costs."""
-        check_whole_group(request, token)
-        arguments_of(request, _NoArguments)
-        return self._hosted.facts()
-
-
-def _max_age_s(request: Request) -> float | None:
-    if request.max_age_s is not None and not request.max_age_s >= 0:
-        raise ArgumentsError(
-            f"max_age_s is {request.max_age_s:g} s; it must be 0 or more.", name=request.name
-        )
-    return request.max_age_s
+    async def merge_desired(
+        self, request: Request, token: str, _deadline_s: float
+    ) -> dict[str, int | dict[str, Value]]:
+        """Merge what was wished of the meter where this host could not be reached."""
+        wishes = arguments_of(request, _MergeArguments).wishes
+        state = await self._hosted.merge(meter_of(request, token), wishes)
+        return {"version": state.version, "desired": state.values}

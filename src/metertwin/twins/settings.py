@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from metertwin.core.command import CommandKind
-from metertwin.core.ids import GroupId, MeterId
+from metertwin.core.ids import GroupId, LotId, MeterId, lot_of
 
 
 class AppGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,7 +27,10 @@ class AppGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GroupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One group of twins.
+    """One group of twins, or one share of it.
+
+    A group lies in one container or is cut into shares, each in a container of its own. A share
+    has the meters of its settings and no others.
 
     Attributes:
         id: The group.
@@ -38,6 +41,9 @@ class GroupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         apps: Apps at work for it.
         maximal_power_w: Highest power a connection can carry, in W, or var for reactive energy: a
             register that falls by less than that brings went through its end, else it was reset.
+        twins_per_container: Most twins in one container; 0 for all in one.
+        share: Which share this is, from 1; 0 for the whole group.
+        shares_count: Of a share: how many the group is cut into.
     """
 
     id: GroupId
@@ -47,6 +53,32 @@ class GroupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disconnects_per_hour_count: int = 5
     apps: tuple[AppGrant, ...] = ()
     maximal_power_w: float = 100_000.0
+    twins_per_container: Annotated[int, msgspec.Meta(ge=0)] = 0
+    share: Annotated[int, msgspec.Meta(ge=0)] = 0
+    shares_count: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    @property
+    def lot(self) -> LotId:
+        """What is owned, checkpointed and moved: the group, or this share."""
+        return lot_of(self.id, self.share)
+
+    def shares(self) -> "tuple[GroupSettings, ...]":
+        """Return the group's shares in the order of its meters; of an uncut group itself alone.
+
+        Example:
+            >>> two = (MeterId("a"), MeterId("b"))
+            >>> cut = GroupSettings(GroupId("g"), two, twins_per_container=1)
+            >>> [(each.lot, each.meters) for each in cut.shares()]
+            [('g/1', ('a',)), ('g/2', ('b',))]
+        """
+        size = self.twins_per_container
+        if not size or self.share or not self.meters:
+            return (self,)
+        cuts = [self.meters[start : start + size] for start in range(0, len(self.meters), size)]
+        return tuple(
+            msgspec.structs.replace(self, meters=meters, share=number, shares_count=len(cuts))
+            for number, meters in enumerate(cuts, start=1)
+        )
 
 
 class TwinHostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +86,8 @@ class TwinHostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         name: Name of the host, shown as the owner of its groups.
-        groups: The groups it hosts.
+        groups: The groups it hosts from their first day on.
+        guests: Groups it hosts only once they are handed over to it.
         checkpoint_every_s: Longest time between two checkpoints of a changed group, in s of this
             machine. A crash replays at most that much of the stream.
         state_every_s: Shortest time between two live state messages of a group, in s.
@@ -62,5 +95,6 @@ class TwinHostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     groups: tuple[GroupSettings, ...]
+    guests: tuple[GroupSettings, ...] = ()
     checkpoint_every_s: float = 10.0
     state_every_s: float = 0.5

@@ -115,10 +115,25 @@ def test_a_span_is_shared_in_the_shape_of_like_days_to_the_last_count(hourly: Ma
     assert (entry.method, entry.total_gain) == (EstimationMethod.LIKE_DAYS, 100)
     assert result.explained(0) == [
         (
-            "2026-03-04T01:00+01:00 to 2026-03-04T04:00+01:00: no values came from the meter; "
-            "estimated as 100 Wh from this meter's like days at the same time of day; the "
-            "register's gain of 100 Wh is kept exactly."
+            "2026-03-04T01:00+01:00 to 2026-03-04T04:00+01:00: only a total of 100 Wh over 3 h is "
+            "known; shared in the shape of this meter's like days."
         )
+    ]
+
+
+def test_neighbouring_totals_are_told_in_one_sentence(hourly: MakeTable) -> None:
+    spans = [(0, 1, 2, 10), (0, 3, 2, 0), (0, 5, 3, 9), (0, 9, 2, 4)]
+    result = estimated(hourly([[5, *[None] * 7, 6, None, None, 7]], spans=spans))
+    # 10 + 0 + 9 Wh from 01:00 to 08:00, then a known hour.
+    assert result.explained(0) == [
+        (
+            "2026-03-02T01:00+01:00 to 2026-03-02T08:00+01:00: only totals over 2 to 3 h are "
+            "known, 3 of them with 19 Wh in all; each shared in equal parts."
+        ),
+        (
+            "2026-03-02T09:00+01:00 to 2026-03-02T11:00+01:00: only a total of 4 Wh over 2 h is "
+            "known; shared in equal parts."
+        ),
     ]
 
 

@@ -86,6 +86,28 @@ def test_what_is_fed_in_is_not_held_against_other_days(hourly: MakeTable) -> Non
     assert list(checked(replace(drawn, register=register)).findings) == []
 
 
+def longer_intervals(hourly: MakeTable, period_s: int, *gains: int | None) -> IntervalTable:
+    """Return intervals of another length from a midnight of UTC on."""
+    table = hourly([list(gains)], start=datetime(2026, 3, 2, tzinfo=UTC))
+    return replace(table, register=table.register._replace(period_s=period_s))
+
+
+def test_daily_totals_that_are_alike_are_no_frozen_value(hourly: MakeTable) -> None:
+    # Two days of 24 kWh are 48 h of one value, more than 12 h, and say nothing of their hours.
+    assert list(checked(longer_intervals(hourly, 86_400, *[24_000] * 59)).findings) == []
+    quarters = longer_intervals(hourly, 21_600, 12_000, 12_000, 12_000)
+    (found,) = checked(quarters).findings  # 3 x 6 h
+    assert (found.check, found.value, found.limit) == (VeeCheck.FLAT, Decimal(18), Decimal(12))
+
+
+def test_a_limit_is_told_as_the_rule_has_it(hourly: MakeTable) -> None:
+    rules = VeeRules(zero_run_hours=40.0, low_day_factor=None)
+    days = longer_intervals(hourly, 86_400, 24_000, 23_000, 0, 0, 25_000)
+    (found,) = checked(days, rules).findings
+    # One whole day fits into 40 h; the limit is 40 h all the same.
+    assert (found.check, found.value, found.limit) == (VeeCheck.ZERO_RUN, Decimal(48), Decimal(40))
+
+
 def slow_spikes(table: IntervalTable) -> set[tuple[int, int]]:
     """Find spikes one value at a time."""
     found = set()

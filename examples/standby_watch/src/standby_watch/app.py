@@ -8,6 +8,7 @@ Nothing here asks a clock, reads a file or opens a socket: what the app knows it
 rehearsal over last year's history gives what it would have given then.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -43,7 +44,7 @@ IMPORT_ENERGY = Obis.parse("1-0:1.8.0")
 NIGHT_HOURS = 5
 NIGHTS_KEPT = 30
 NIGHTS_NEEDED = 5  # before "usual" means anything
-STATE_VERSION = 1
+STATE_VERSION = 2
 _CONFIG = {"zone", "rise_ratio"}
 
 
@@ -73,6 +74,22 @@ class Standby:
     usual_w: float
     nights_count: int
     night: str
+
+
+class Home(msgspec.Struct, array_like=True):
+    """What is known of one home.
+
+    Attributes:
+        last_night: Local date of the last night looked at.
+        nights_w: Standby of the nights kept, in W, the last one last.
+    """
+
+    last_night: str = ""
+    nights_w: list[float] = []
+
+    def usual_w(self) -> float | None:
+        """Return the median of the nights; None while they are too few."""
+        return float(np.median(self.nights_w)) if len(self.nights_w) >= NIGHTS_NEEDED else None
 
 
 class StandbyWatch:
@@ -109,7 +126,7 @@ class StandbyWatch:
             raise AppSettingsError(f"standby_watch cannot be configured so: {'; '.join(problems)}.")
         self._rise_ratio = float(rise_ratio)
         self._last_night = ""
-        self._nights_w: dict[MeterId, list[float]] = {}
+        self._homes: dict[MeterId, Home] = {}
 
     def on_intervals(self, _view: GroupView) -> Outcome:
         """Do nothing: a night is looked at once, when it is over."""
@@ -131,13 +148,17 @@ class StandbyWatch:
         for meter, standby_w in zip(view.meters, _nights_w(view, start_us, end_us), strict=True):
             if np.isnan(standby_w):
                 continue  # an hour without a gap in it was not there: say nothing of that home
-            usual_w = self._usual_w(meter)
+            home = self._homes.setdefault(meter, Home())
+            if home.last_night >= night:
+                continue  # looked at before its share was joined with one that was not as far
+            usual_w = home.usual_w()
             if usual_w is not None and standby_w > self._rise_ratio * usual_w:
                 detail = f"{standby_w:.0f} W last night, {usual_w:.0f} W as a rule."
                 findings.append(Finding(meter, "standby_rose", midnight, detail))
             outputs.append(Output(meter, "standby", midnight, {"standby_w": round(standby_w, 1)}))
-            self._nights_w.setdefault(meter, []).append(standby_w)
-            del self._nights_w[meter][:-NIGHTS_KEPT]
+            home.nights_w.append(standby_w)
+            del home.nights_w[:-NIGHTS_KEPT]
+            home.last_night = night
         return Outcome(outputs, findings)
 
     def history_wanted(self, _view: GroupView, _asked: Asked) -> HistoryWanted | None:
@@ -146,32 +167,52 @@ class StandbyWatch:
 
     def answer(self, _view: GroupView, asked: Asked, _history: History) -> Answer:
         """Answer `standby`; raises StandbyUnknownError before the first night."""
-        nights_w = self._nights_w.get(asked.meter or MeterId(""))
-        if not nights_w:
+        home = self._homes.get(asked.meter or MeterId(""))
+        if home is None:
             raise StandbyUnknownError(
                 f"No night of meter {asked.meter} was seen yet; ask again after 06:00.",
                 meter=asked.meter,
             )
+        nights_w = home.nights_w
         usual_w = float(np.median(nights_w))
-        return Answer(Standby(nights_w[-1], usual_w, len(nights_w), self._last_night))
+        return Answer(Standby(nights_w[-1], usual_w, len(nights_w), home.last_night))
 
     def save(self) -> bytes:
         """Return the nights kept."""
-        nights = {meter: self._nights_w[meter] for meter in sorted(self._nights_w)}
-        return msgspec.msgpack.encode([STATE_VERSION, self._last_night, nights])
+        return _packed(self._last_night, self._homes)
 
     def restore(self, octets: bytes) -> None:
         """Take the nights back; raises AppStateError for a state of another version."""
-        version, *state = msgspec.msgpack.decode(octets)
-        if version != STATE_VERSION:
-            raise AppStateError(
-                f"The state of standby_watch has version {version}, this one reads {STATE_VERSION}."
-            )
-        self._last_night, self._nights_w = state
+        self._last_night, self._homes = _unpacked(octets)
 
-    def _usual_w(self, meter: MeterId) -> float | None:
-        nights_w = self._nights_w.get(meter, [])
-        return float(np.median(nights_w)) if len(nights_w) >= NIGHTS_NEEDED else None
+    def share(self, meters: Sequence[MeterId]) -> bytes:
+        """Return the nights of these homes only."""
+        return _packed(
+            self._last_night, {each: self._homes[each] for each in meters if each in self._homes}
+        )
+
+    def join(self, states: Sequence[bytes]) -> bytes:
+        """Return the nights of all; raises AppStateError for a state of another version."""
+        parts = [_unpacked(octets) for octets in states]
+        homes = {meter: home for _, of_part in parts for meter, home in of_part.items()}
+        # The earliest: one share may not have looked at last night yet.
+        return _packed(min(last_night for last_night, _ in parts), homes)
+
+
+def _packed(last_night: str, homes: Mapping[MeterId, Home]) -> bytes:
+    return msgspec.msgpack.encode([STATE_VERSION, last_night, dict(sorted(homes.items()))])
+
+
+def _unpacked(octets: bytes) -> tuple[str, dict[MeterId, Home]]:
+    version, last_night, homes = msgspec.msgpack.decode(octets)
+    if version == 1:  # nights alone
+        return last_night, {meter: Home(last_night, nights_w) for meter, nights_w in homes.items()}
+    if version != STATE_VERSION:
+        raise AppStateError(
+            f"The state of standby_watch has version {version}, this one reads 1 to "
+            f"{STATE_VERSION}."
+        )
+    return last_night, msgspec.convert(homes, dict[MeterId, Home])
 
 
 def _nights_w(view: GroupView, start_us: int, end_us: int) -> list[float]:

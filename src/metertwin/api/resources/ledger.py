@@ -6,10 +6,11 @@ from litestar import get
 from litestar.di import NamedDependency
 
 from metertwin.api.answers import LedgerEntry, LedgerReport, LedgerTotal
-from metertwin.api.asking import ask_group, each_group
+from metertwin.api.asking import ask_group, ask_owner, each_group
 from metertwin.api.context import DEADLINE_S, ApiContext
 from metertwin.api.resources.documentation import answers
 from metertwin.api.resources.parameters import GroupQuery, MeterQuery
+from metertwin.api.stood_in import Told
 from metertwin.bus.messages import Request
 from metertwin.bus.subjects import Kind
 from metertwin.core.ids import GroupId, MeterId, meter_id
@@ -33,14 +34,20 @@ async def show_ledger(
     elif group is not None:
         groups = (context.directory.checked_group(group),)
 
-    async def lines(one: GroupId, kind: Kind) -> list[LedgerLine]:
+    request = Request("ledger", {})
+
+    async def kept(one: GroupId) -> list[LedgerLine]:
         return await ask_group(
-            context, one, Request("ledger", {}), list[LedgerLine], DEADLINE_S, kind=kind
+            context, one, request, list[LedgerLine], DEADLINE_S, kind=Kind.HISTORY
         )
 
+    async def taken(one: GroupId) -> Told[list[LedgerLine]]:
+        return await ask_owner(context, one, request, list[LedgerLine], DEADLINE_S)
+
     # The recorder first: what it counts later, the twin has had more time to apply, not less.
-    stored, deaf = await each_group(groups, lambda one: lines(one, Kind.HISTORY))
-    applied, silent = await each_group(groups, lambda one: lines(one, Kind.REQUEST))
+    stored, deaf = await each_group(groups, kept)
+    told, silent = await each_group(groups, taken)
+    applied = {one: each.answer for one, each in told.items()}
     entries = [entry for one in groups for entry in joined(one, applied, stored)]
     if meter is not None:
         entries = [entry for entry in entries if entry.meter == meter]
@@ -51,6 +58,7 @@ async def show_ledger(
             **{f"twin-host of {one}": why for one, why in silent.items()},
             **{f"recorder of {one}": why for one, why in deaf.items()},
         },
+        last_known={one: each.old_because for one, each in told.items() if each.old_because},
     )
 
 

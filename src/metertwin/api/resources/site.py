@@ -6,7 +6,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 
 from metertwin.api.answers import GroupSummary, HealthReport
-from metertwin.api.asking import ask_group, each_group
+from metertwin.api.asking import ask_owner, each_group
 from metertwin.api.context import ApiContext
 from metertwin.api.metrics import CONTENT_TYPE
 from metertwin.api.resources.documentation import answers
@@ -20,14 +20,16 @@ async def list_groups(context: NamedDependency[ApiContext]) -> list[GroupSummary
     """Return the site's groups, each with what its twin host says of itself."""
     hosts, silent = await each_group(
         context.directory.groups,
-        lambda one: ask_group(context, one, Request("host", {}), dict[str, Any], _HOST_WITHIN_S),
+        lambda one: ask_owner(
+            context, one, Request("host", {}), dict[str, Any], _HOST_WITHIN_S, may_be_old=False
+        ),
     )
     return [
         GroupSummary(
             group=group,
             is_up=group in hosts,
             reason=silent.get(group, ""),
-            host=hosts.get(group, {}),
+            host=hosts[group].answer if group in hosts else {},
         )
         for group in context.directory.groups
     ]

@@ -9,10 +9,11 @@ from litestar.openapi.spec import Example
 from litestar.params import Body, QueryParameter
 
 from metertwin.api.answers import TwinPage
-from metertwin.api.asking import ask_group, ask_meter, each_group
+from metertwin.api.asking import ask_meter, ask_owner, each_group, want
 from metertwin.api.context import DEADLINE_S, ApiContext
 from metertwin.api.resources.documentation import answers
 from metertwin.api.resources.parameters import GroupQuery, MeterPath, Offset, PageLimit
+from metertwin.api.stood_in import Told
 from metertwin.bus.messages import Request
 from metertwin.core.ids import GroupId
 from metertwin.core.twin import TwinDocument, TwinStatus
@@ -25,10 +26,18 @@ class DesiredChanges(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DesiredState(msgspec.Struct):
-    """All that is wanted of a meter; the version grows with every change."""
+    """All that is wanted of a meter; the version grows with every change.
+
+    Attributes:
+        version: The last known one while the twin's host cannot be reached, as `desired` is.
+        kept: Wishes that are kept and not yet at the meter's site; null to want nothing.
+        note: Why they are kept.
+    """
 
     version: int
     desired: dict[str, str | int]
+    kept: dict[str, str | int | None] = {}
+    note: str = ""
 
 
 @get("/v1/twins", summary="List twins", tags=["twins"], responses=answers())
@@ -51,18 +60,22 @@ async def list_twins(
         groups = (context.directory.checked_group(group),)
     filters = {"search": search} | ({"status": status.value} if status else {})
 
-    async def page_of(one: GroupId, skip: int, take: int) -> TwinPage:
+    async def page_of(one: GroupId, skip: int, take: int) -> Told[TwinPage]:
         request = Request("twins", {**filters, "offset": skip, "limit": take})
-        return await ask_group(context, one, request, TwinPage, DEADLINE_S)
+        return await ask_owner(context, one, request, TwinPage, DEADLINE_S)
 
     if len(groups) == 1:
         pages, silent = await each_group(groups, lambda one: page_of(one, offset, limit))
-        return TwinPage(sum(page.total for page in pages.values()), _items(pages), silent)
+        total = sum(page.answer.total for page in pages.values())
+        return TwinPage(total, _items(pages), silent, _last_known(pages))
     counted, silent = await each_group(groups, lambda one: page_of(one, 0, 1))
-    cuts = _cuts({one: counted[one].total for one in groups if one in counted}, offset, limit)
+    cuts = _cuts(
+        {one: counted[one].answer.total for one in groups if one in counted}, offset, limit
+    )
     pages, fell_silent = await each_group(cuts, lambda one: page_of(one, *cuts[one]))
-    total = sum(page.total for page in counted.values())
-    return TwinPage(total, _items(pages), {**silent, **fell_silent})
+    total = sum(page.answer.total for page in counted.values())
+    last_known = {**_last_known(counted), **_last_known(pages)}
+    return TwinPage(total, _items(pages), {**silent, **fell_silent}, last_known)
 
 
 @get("/v1/twins/{meter:str}", summary="Show a twin", tags=["twins"], responses=answers())
@@ -109,13 +122,19 @@ async def change_desired(
         ),
     ],
 ) -> DesiredState:
-    """Change the desired state; the twin brings the meter to it and lists what is pending."""
-    request = Request("desired", {"changes": data.changes})
-    return await ask_meter(context, meter, request, DesiredState, DEADLINE_S)
+    """Change the desired state; the twin brings the meter to it and lists what is pending.
+
+    While the twin's host cannot be reached, the change is kept and merged there later.
+    """
+    return await want(context, meter, data.changes, DesiredState, DEADLINE_S)
 
 
-def _items(pages: dict[GroupId, TwinPage]) -> list[Any]:
-    return [twin for group in sorted(pages) for twin in pages[group].items]
+def _items(pages: dict[GroupId, Told[TwinPage]]) -> list[Any]:
+    return [twin for group in sorted(pages) for twin in pages[group].answer.items]
+
+
+def _last_known(pages: dict[GroupId, Told[TwinPage]]) -> dict[GroupId, str]:
+    return {group: page.old_because for group, page in pages.items() if page.old_because}
 
 
 def _cuts(

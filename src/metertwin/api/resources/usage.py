@@ -108,7 +108,7 @@ async def export_usage(
 
     told = [await one(obis) for obis in (IMPORT, EXPORT)]
     series = [each for each in told if each is not None]
-    now = context.clock.now()
+    now = context.clock.now().replace(microsecond=0)  # as Green Button tells times
     months = await bills_of(context, whose, asked["start"], asked["end"], local) if bills else []
     summaries = [BillSummary.of(bill, now) for bill in months]
     file = UsageFile(series=series, bills=summaries, zone=local)

@@ -57,11 +57,12 @@ class Bill:
         interval_count: Intervals the month so far has.
         estimated_count: Of these, intervals whose energy was estimated or substituted.
         missing_count: Of these, intervals of which nothing is known and nothing was estimated.
-        estimated_kwh: Energy drawn in estimated intervals.
+        estimated_kwh: Energy drawn that was estimated or substituted.
         usage_digest: SHA-256 over energies and their origin: the same digest, tariff and carry
             give the same bill.
         credit_kwh: Net-metering credit handed to the next month.
         credit_amount: Credit in money handed to the next month.
+        estimated_export_kwh: Energy fed in that was estimated or substituted.
     """
 
     meter: MeterId
@@ -85,6 +86,7 @@ class Bill:
     usage_digest: str
     credit_kwh: Decimal = Decimal(0)
     credit_amount: Decimal = Decimal(0)
+    estimated_export_kwh: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,31 @@ def axis_period_indices(
     return periods
 
 
+@lru_cache(maxsize=64)
+def switches_us(calendar: Calendar, zone: ZoneInfo, start_us: int, end_us: int) -> Int64s:
+    """Return the moments after `start_us` and before `end_us` at which another period begins.
+
+    Args:
+        calendar: At most 255 periods.
+        zone: As for `period_indices`.
+        start_us: Microseconds since 1970 UTC.
+        end_us: Likewise.
+
+    Returns:
+        Ascending, microseconds since 1970 UTC, shape (n_switches,).
+    """
+    if len(calendar.periods) == 1:
+        return np.zeros(0, np.int64)
+    # Calendars and offsets change on whole minutes, so looking at each minute misses none, not
+    # even where the wall clock itself jumps from one period into another.
+    first_us = start_us // _US_PER_MINUTE * _US_PER_MINUTE
+    minutes_us = np.arange(first_us, end_us, _US_PER_MINUTE, dtype=np.int64)
+    periods = period_indices(calendar, zone, minutes_us)
+    found: Int64s = minutes_us[1:][periods[1:] != periods[:-1]]
+    found.flags.writeable = False
+    return found
+
+
 def periods_of_days(calendar: Calendar, first_day: date, day_count: int) -> frozenset[int]:
     """Return the periods that hold at some time of these days."""
     first = first_day.toordinal() - _EPOCH_DAY

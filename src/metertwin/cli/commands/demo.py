@@ -11,6 +11,8 @@ from rich.console import Console
 from metertwin.cli.demo.plan import HOUSEHOLD_TARIFF, DemoOptions
 from metertwin.cli.demo.run import Demo
 from metertwin.cli.options import DEFAULT_STATE
+from metertwin.fleet.runtimes.choose import RuntimeChoice
+from metertwin.fleet.runtimes.process.images import OWN_REFERENCE
 
 EXIT_NOT_BALANCED = 1
 
@@ -31,6 +33,16 @@ def demo(
     past: Annotated[
         int | None, typer.Option(help="Days of load profile the meters have; else as many as suit.")
     ] = None,
+    edge: Annotated[
+        int, typer.Option(help="Edge sites beside a cloud; with --for, a cut and a move are shown.")
+    ] = 0,
+    twins_per_container: Annotated[
+        int, typer.Option(help="Most twins in one container; 0 for all of a site's.", min=0)
+    ] = 0,
+    runtime: Annotated[
+        RuntimeChoice, typer.Option(help="What the parts run in: process, docker, or auto.")
+    ] = RuntimeChoice.PROCESS,
+    image: Annotated[str, typer.Option(help="What the parts run from.")] = OWN_REFERENCE,
     state: Annotated[Path, typer.Option(help="State directory, cleared first.")] = DEFAULT_STATE,
     headless: Annotated[bool, typer.Option(help="Plain lines, no live table.")] = False,
 ) -> None:
@@ -46,6 +58,10 @@ def demo(
         seed=seed,
         past_days=past,
         tariff=tariff,
+        edges_count=edge,
+        twins_per_container=twins_per_container,
+        runtime=runtime,
+        image=image,
     )
     console = Console(stderr=headless)
     is_headless = headless or not console.is_terminal

@@ -33,3 +33,6 @@ def desired(
         return
     title = f"Desired of {meter}, version {answer['version']}"
     console.print(table(title, ("path", "wanted"), answer["desired"].items()))
+    if answer["kept"]:
+        console.print(table("Wishes", ("path", "wished"), answer["kept"].items()))
+        console.print(answer["note"], style="yellow")

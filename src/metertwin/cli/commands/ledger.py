@@ -32,6 +32,8 @@ def ledger(
     console.print(table("Ledger", ("meter", *_FIGURES), shown))
     for part, why in report["silent"].items():
         console.print(f"The {part} did not answer: {why}", style="yellow")
+    for group_id, why in report["last_known"].items():
+        console.print(f"Group {group_id} is shown as last known here: {why}", style="yellow")
 
 
 def _row(name: str, entry: dict[str, Any]) -> list[object]:

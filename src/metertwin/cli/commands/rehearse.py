@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 import uvloop
 import yaml
@@ -34,8 +35,6 @@ from metertwin.fleet.site import SiteSettings, load_site
 from metertwin.fleet.state import StateDirectory
 from metertwin.twins.settings import AppGrant
 
-_DEFAULT_DAYS = 35
-
 
 class RehearsalConfigError(InvalidInputError):
     """The file of another configuration cannot be used."""
@@ -52,9 +51,11 @@ def rehearse(
         typer.Option(help="Another configuration, YAML or JSON; shows what would be different."),
     ] = None,
     start: Annotated[
-        datetime | None, typer.Option(help="First moment, UTC; default 35 days before the end.")
+        datetime | None, typer.Option(help="First moment, UTC; else --days before the end.")
     ] = None,
+    days: Annotated[int, typer.Option(help="Days of the past, without --start.", min=1)] = 35,
     end: Annotated[datetime | None, typer.Option(help="Last moment, UTC; default now.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write JSON into this file instead.")] = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
@@ -64,11 +65,15 @@ def rehearse(
     other = None if config is None else _config_of(config)
     with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
         stage = _Stage(progress)
-        history = uvloop.run(_history(here, grant, group, (start, end), stage))
+        last = timedelta(days=days)
+        history = uvloop.run(_history(here, grant, group, (start, end, last), stage))
         before = _run(grant, grant.config, group, history, stage)
         after = None if other is None else _run(grant, other, group, history, stage)
     told = None if after is None else difference(before, after)
-    if json:
+    if out is not None:
+        plain = plain_rehearsal(before) if told is None else plain_difference(told)
+        out.write_bytes(msgspec.json.encode(plain))
+    elif json:
         print_json(plain_rehearsal(before) if told is None else plain_difference(told))
     elif told is None:
         show_rehearsal(f"{app} over the history of {group}", before)
@@ -93,7 +98,7 @@ class _Stage:
 
 
 def _grant(site: SiteSettings, group: str, app: str) -> AppGrant:
-    groups = {each.id: each for each in site.groups_with_apps()}
+    groups = {each.id: each for each in site.with_apps(site.all_groups)}
     found = groups.get(GroupId(group))
     if found is None:
         raise NotFoundError(
@@ -123,13 +128,13 @@ async def _history(
     here: StateDirectory,
     grant: AppGrant,
     group: str,
-    between: tuple[datetime | None, datetime | None],
+    between: tuple[datetime | None, datetime | None, timedelta],
     stage: _Stage,
 ) -> History:
     registers = make_app(grant.name, grant.version, _settings(grant, grant.config, group)).info
     async with session(here, Role.CLIENT) as connected:
         end = _hour(between[1] or connected.clock.now())
-        start = _hour(between[0] or end - timedelta(days=_DEFAULT_DAYS))
+        start = _hour(between[0] or end - between[2])
         if start >= end:
             raise RehearsalConfigError(
                 f"The rehearsal ends at {end.isoformat()}, not after its start {start.isoformat()}."

@@ -9,7 +9,8 @@ import typer
 from metertwin.cli.answers import show_answer
 from metertwin.cli.client import ApiClient
 from metertwin.cli.options import DEFAULT_STATE, JsonOption, StateOption, pairs
-from metertwin.cli.show import print_json
+from metertwin.cli.show import console, print_json
+from metertwin.core.twin import AnswerSource
 
 
 def request(
@@ -45,6 +46,10 @@ def request(
         print_json(answer)
     else:
         show_answer(f"{name} of {meter}", answer)
+        if isinstance(answer, dict) and answer.get("source") == AnswerSource.LAST_KNOWN:
+            console.print(
+                "The twin's host cannot be reached: this is the last known of it.", style="yellow"
+            )
 
 
 def typed(text: str) -> object:

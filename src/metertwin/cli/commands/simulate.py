@@ -15,6 +15,7 @@ from metertwin.cli.show import console, print_json, table
 from metertwin.core.clock import Clock, ScaledClock, SystemClock
 from metertwin.core.errors import UnavailableError
 from metertwin.meters.entry import MeterEntry
+from metertwin.meters.registry import REGISTRY_VERSION
 from metertwin.simulation.config import Framing, Security, SimulationConfig
 from metertwin.simulation.serving import serve
 
@@ -40,7 +41,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed is the same street.")] = 1,
     profiles: Annotated[Path | None, typer.Option(help="File of measured profiles.")] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Print all meters as JSON, as meters.json has them.")
+        bool, typer.Option("--json", help="Print all meters as a meters.json.")
     ] = False,
 ) -> None:
     """Serve simulated meters until Ctrl-C; print each one's address, client, password or keys."""
@@ -75,9 +76,9 @@ async def _serve(config: SimulationConfig, clock: Clock, *, as_json: bool) -> No
             port=config.port,
         ) from error
     try:
-        entries = [entry_of(meter, config.zone.key) for meter in simulation.meters]
+        entries = [entry_of(meter, config.zone.key, meter.host) for meter in simulation.meters]
         if as_json:
-            print_json({"meters": entries})
+            print_json({"version": REGISTRY_VERSION, "meters": entries})
         else:
             _show(entries, config)
         running = asyncio.create_task(simulation.wait())

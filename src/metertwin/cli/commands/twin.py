@@ -8,6 +8,7 @@ import typer
 from metertwin.cli.client import ApiClient
 from metertwin.cli.options import DEFAULT_STATE, JsonOption, StateOption
 from metertwin.cli.show import age, console, moment, print_json, table
+from metertwin.core.twin import TwinStatus
 
 
 def twin(
@@ -22,9 +23,11 @@ def twin(
     if json:
         print_json(document)
         return
+    is_away = document["status"] == TwinStatus.UNREACHABLE
+    owner = "its host cannot be reached" if is_away else f"owner's epoch {document['epoch']}"
     console.print(
         f"[bold]{document['meter']}[/] in {document['group']}: {document['status']}, newest value "
-        f"{age(document['age_s'])} old, owner's epoch {document['epoch']}"
+        f"{age(document['age_s'])} old, {owner}"
     )
     rows = (_reported_row(key, value) for key, value in sorted(document["reported"].items()))
     headings = ("register", "value", "unit", "captured at (UTC)", "age", "quality", "origin")
@@ -36,6 +39,9 @@ def twin(
         )
         title = f"Desired, version {document['desired_version']}"
         console.print(table(title, ("path", "wanted", "is"), wishes))
+    if document["wishes"]:
+        console.print(table("Wishes", ("path", "wished"), document["wishes"].items()))
+        console.print("Kept here, not yet at the meter's site.", style="yellow")
     ledger = document["ledger"]
     console.print(
         f"Ledger: {ledger['received']:,} received, {ledger['taken']:,} applied, "

@@ -16,7 +16,7 @@ def twins(
     search: Annotated[str, typer.Option(help="Only meters whose id has this part.")] = "",
     group: Annotated[str | None, typer.Option(help="Only this group.")] = None,
     status: Annotated[
-        str | None, typer.Option(help="Only twins that are in_step, stale or waiting.")
+        str | None, typer.Option(help="Only in_step, stale, waiting or unreachable twins.")
     ] = None,
     offset: Annotated[int, typer.Option(min=0, help="Twins to leave out first.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Twins at most.")] = 50,
@@ -42,6 +42,8 @@ def twins(
     console.print(table(shown, HEADINGS, (summary_row(twin) for twin in page["items"])))
     for silent, why in page["silent"].items():
         console.print(f"Group {silent} is missing from the list: {why}", style="yellow")
+    for group_id, why in page["last_known"].items():
+        console.print(f"Group {group_id} is shown by its last values: {why}", style="yellow")
 
 
 def summary_row(twin: dict[str, object]) -> list[object]:

@@ -19,6 +19,7 @@ from metertwin.cli.show import console, print_json, table
 from metertwin.cli.usage_files import (
     UsageForm,
     UsagePathError,
+    read_prices,
     read_usage,
     usage_octets,
     write_usage,
@@ -82,23 +83,33 @@ def rate(
     declared_kw: Annotated[
         str | None, typer.Option("--declared-kw", help="For tariffs that ask for it.")
     ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="Prices of a real-time tariff: CSV, price_per_kwh or _mwh.")
+    ] = None,
     zone: ZoneOption = None,
     json: JsonOption = False,
 ) -> None:
     """Bill a customer's file with a tariff, gaps estimated and doubts told."""
     wanted = None if month is None else _month(month)
-    prices = parse_tariff(_text_of(tariff), str(tariff))
-    told = read_usage(file, zone_named(zone) or ZoneInfo(prices.zone))
+    terms = parse_tariff(_text_of(tariff), str(tariff))
+    whose = zone_named(zone) or ZoneInfo(terms.zone)
+    told = read_usage(file, whose)
+    notes = list(told.notes)
+    series = None
+    if prices is not None:
+        series, more = read_prices(prices, terms.currency, whose)
+        notes += more
     contract = Contract(
         _decimal("--contracted-kva", contracted_kva), _decimal("--declared-kw", declared_kw)
     )
-    rated = rated_file(told, prices, contract, None if meter is None else meter_id(meter))
+    owner = None if meter is None else meter_id(meter)
+    rated = rated_file(told, terms, contract, owner, series)
     bills = rated.bills if wanted is None else [bill_of_month(rated, wanted)]
     if json:
-        print_json({"bills": bills, "notes": [*told.notes, *rated.notes]})
+        print_json({"bills": bills, "notes": [*notes, *rated.notes]})
         return
     _show_bills(rated, bills, is_detailed=wanted is not None or len(bills) == 1)
-    for note in told.notes:
+    for note in notes:
         typer.echo(f"note: {note}", err=True)
 
 

@@ -63,13 +63,20 @@ class Tally:
 
 @dataclass(slots=True)
 class Probe:
-    """Asks a site's groups over the bus, as any client would."""
+    """Asks a site's groups over the bus, as any client would.
+
+    Attributes:
+        cut_off: Groups whose site cannot be reached just now, as everybody knows: who asks them in
+            vain is counted in `cut_off_count` and not as failed.
+    """
 
     bus: Bus
     clock: Clock
     groups: Sequence[GroupSettings]
     latencies_ms: list[float] = field(default_factory=list)
     failed_count: int = 0
+    cut_off: set[GroupId] = field(default_factory=set)
+    cut_off_count: int = 0
 
     async def in_step(self) -> GroupFacts:
         """Return twins and twins in step over all groups; a group not yet hosted counts as none."""
@@ -83,8 +90,12 @@ class Probe:
 
     async def tally(self, kind: Kind) -> Tally:
         """Return the sums of the twin host's (REQUEST) or the recorder's (HISTORY) ledgers."""
+        return await self.tally_of(kind, self.groups)
+
+    async def tally_of(self, kind: Kind, groups: Sequence[GroupSettings]) -> Tally:
+        """Return the sums of some groups' ledgers; see `tally`."""
         tally = Tally()
-        for group in self.groups:
+        for group in groups:
             for line in await self._ask(group.id, kind, Request("ledger"), list[LedgerLine]):
                 tally = tally.plus(line)
         return tally
@@ -113,8 +124,9 @@ class Probe:
         if not self.latencies_ms:
             return {"p50": None, "p95": None, "p99": None}
         times = np.array(self.latencies_ms)
+        # A value that was measured: between two failures, which are infinite, nothing lies.
         return {
-            f"p{percent}": round(float(np.percentile(times, percent)), 3)
+            f"p{percent}": round(float(np.percentile(times, percent, method="higher")), 3)
             for percent in (50, 95, 99)
         }
 
@@ -123,6 +135,9 @@ class Probe:
         try:
             await ask(self.bus, to, Request("usage_now"), _ASK_WITHIN_S, UsageNow)
         except MeterTwinError:
+            if group in self.cut_off:
+                self.cut_off_count += 1
+                return
             self.failed_count += 1
             self.latencies_ms.append(float("inf"))
             return

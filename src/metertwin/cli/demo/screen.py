@@ -7,7 +7,12 @@ from metertwin.cli.demo.probe import Tally
 from metertwin.core.twin import TwinStatus, TwinSummary
 
 ROWS_COUNT = 14
-_COLOURS = {TwinStatus.IN_STEP: "green", TwinStatus.STALE: "red", TwinStatus.WAITING: "yellow"}
+_COLOURS = {
+    TwinStatus.IN_STEP: "green",
+    TwinStatus.STALE: "red",
+    TwinStatus.WAITING: "yellow",
+    TwinStatus.UNREACHABLE: "yellow",
+}
 
 
 def greet(console: Console, url: str, example_meter: str, state: str) -> None:

@@ -14,9 +14,10 @@ async def run(state: StateDirectory, stop: asyncio.Event) -> None:
     async with session(state, Role.API) as here:
         settings = ApiSettings(
             site=here.site.site,
-            groups=tuple(group.id for group in here.site.groups),
+            groups=tuple(group.id for group in here.site.all_groups),
             token_file=state.api_token_file,
             host=here.site.api_host,
             port=here.site.api_port,
+            stood_in=frozenset(group.id for edge in here.site.edges for group in edge.groups),
         )
         await serve_api(settings, here.bus, here.clock, stop)

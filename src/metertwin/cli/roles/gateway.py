@@ -40,6 +40,7 @@ async def _all_groups(here: Session, entries: tuple[MeterEntry, ...]) -> None:
                     period_s=here.site.poll_s,
                     first_profile_s=here.site.first_profile_days * 86_400.0,
                 ),
+                disconnects_per_hour_count=group.disconnects_per_hour_count,
             )
             config.check()
             tasks.create_task(_one_group(config, here, models))

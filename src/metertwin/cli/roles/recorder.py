@@ -12,9 +12,8 @@ from metertwin.recorder.settings import RecorderSettings
 async def run(state: StateDirectory, stop: asyncio.Event) -> None:
     """Record the site's streams until `stop` is set."""
     async with session(state, Role.RECORDER) as here:
-        settings = RecorderSettings(
-            name=f"{here.site.site}-recorder", groups=[group.id for group in here.site.groups]
-        )
+        groups = [group.id for group in here.site.all_groups]
+        settings = RecorderSettings(name=f"{here.site.site}-recorder", groups=groups)
         store = await open_history(state.history_file, settings)
         try:
             await until_stopped(run_recorder(settings, here.bus, store, here.clock), stop)

@@ -30,7 +30,10 @@ async def run(state: StateDirectory, stop: asyncio.Event) -> None:
         config = replace(config, begins_at=site.clock.origin)
     simulation = await serve(config, site_clock(site))
     try:
-        entries = [entry_of(meter, site.simulation.zone) for meter in simulation.meters]
+        entries = [
+            entry_of(meter, site.simulation.zone, site.simulation.found_at)
+            for meter in simulation.meters
+        ]
         save_registry(state.meters_file, entries)
         await stop.wait()
     finally:
@@ -48,6 +51,8 @@ def config_of(settings: SimulationSettings, secret: bytes) -> simulated.Simulati
     """Return what the simulator is told."""
     return simulated.SimulationConfig(
         meter_count=settings.meters_count,
+        group_size=settings.group_size,
+        host=settings.listen_host,
         seed=settings.seed,
         zone=ZoneInfo(settings.zone),
         scenario_file=None if settings.scenario is None else Path(settings.scenario),
@@ -61,12 +66,12 @@ def config_of(settings: SimulationSettings, secret: bytes) -> simulated.Simulati
     )
 
 
-def entry_of(meter: MeterAddress, zone: str) -> MeterEntry:
+def entry_of(meter: MeterAddress, zone: str, host: str) -> MeterEntry:
     """Return the registry's entry of a simulated meter."""
     return MeterEntry(
         id=meter.meter,
         group=meter.group,
-        host=meter.host,
+        host=host,
         port=meter.port,
         framing=Framing(meter.framing.value),
         client_sap=meter.client_sap,

@@ -14,7 +14,7 @@ from metertwin.core.reading import Origin
 from metertwin.core.vee.estimation import EstimationMethod
 from metertwin.core.vee.finding import VeeFinding
 from metertwin.core.vee.rules import VeeCheck
-from metertwin.core.vee.sentences import audit_sentence, finding_sentence
+from metertwin.core.vee.sentences import audit_sentences, finding_sentence
 
 Flags = NDArray[np.bool_]
 
@@ -96,9 +96,6 @@ class VeeResult:
             for finding in self.findings
             if finding.row == row and finding.check is not VeeCheck.MISSING
         ]
-        told += [
-            (entry.first_index, audit_sentence(entry, self.table, self.zone))
-            for entry in self.audit
-            if entry.row == row
-        ]
+        changes = [entry for entry in self.audit if entry.row == row]
+        told += audit_sentences(changes, self.table, self.zone)
         return [sentence for _, sentence in sorted(told, key=lambda each: each[0])]

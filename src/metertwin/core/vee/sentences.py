@@ -35,6 +35,14 @@ _HOW = {
     EstimationMethod.STOOD_STILL: "as 0, because the register stood still",
 }
 
+_SHARED = {
+    EstimationMethod.LIKE_DAYS: "in the shape of this meter's like days",
+    EstimationMethod.OTHER_DAYS: "in the shape of this meter's other days",
+    EstimationMethod.CLASS_AVERAGE: "in the shape of the group's other meters",
+    EstimationMethod.EVEN: "in equal parts",
+    EstimationMethod.STOOD_STILL: "as 0, because the register stood still",
+}
+
 
 class _Change(Protocol):
     """What a sentence needs of an entry of the audit."""
@@ -75,7 +83,67 @@ def finding_sentence(finding: VeeFinding, table: IntervalTable, zone: ZoneInfo) 
     return f"{time}: {against}."
 
 
-def audit_sentence(entry: _Change, table: IntervalTable, zone: ZoneInfo) -> str:
+def audit_sentences(
+    entries: Sequence[_Change], table: IntervalTable, zone: ZoneInfo
+) -> list[tuple[int, str]]:
+    """Return first interval and sentence of each change; neighbouring totals share a sentence.
+
+    Args:
+        entries: Of one meter, estimates by interval.
+        table: Which they are of.
+        zone: For local times.
+    """
+    told: list[tuple[int, str]] = []
+    totals: list[_Change] = []
+    for entry in entries:
+        is_next = totals and totals[-1].first_index + totals[-1].interval_count == entry.first_index
+        if totals and not (is_next and _is_shared_total(entry)):
+            told.append((totals[0].first_index, _totals_sentence(totals, table, zone)))
+            totals = []
+        if _is_shared_total(entry):
+            totals.append(entry)
+        else:
+            told.append((entry.first_index, _audit_sentence(entry, table, zone)))
+    if totals:
+        told.append((totals[0].first_index, _totals_sentence(totals, table, zone)))
+    return told
+
+
+def _is_shared_total(entry: _Change) -> bool:
+    """Say whether a run has a total of its own, which its intervals share."""
+    counts = [count for count in entry.after_counts if count is not None]
+    return (
+        entry.interval_count > 1
+        and entry.method in _SHARED
+        and entry.total_gain is not None
+        and entry.total_gain == sum(counts)
+        and all(count is None for count in entry.before_counts)
+    )
+
+
+def _totals_sentence(entries: Sequence[_Change], table: IntervalTable, zone: ZoneInfo) -> str:
+    count = sum(entry.interval_count for entry in entries)
+    time = _time(entries[0].first_index, count, table, zone)
+    energy = _sum([entry.total_gain for entry in entries], table)
+    hours = sorted({_hours(entry.interval_count, table) for entry in entries})
+    length = f"{hours[0]:f} h" if len(hours) == 1 else f"{hours[0]:f} to {hours[-1]:f} h"
+    methods = list(dict.fromkeys(entry.method for entry in entries))
+    if len(methods) > 1:  # a total of 0 is shared in any way
+        methods = [method for method in methods if method is not EstimationMethod.STOOD_STILL]
+    how = " or ".join(_SHARED[method] for method in methods)
+    if len(entries) == 1:
+        return f"{time}: only a total of {energy} over {length} is known; shared {how}."
+    return (
+        f"{time}: only totals over {length} are known, {len(entries)} of them with {energy} in "
+        f"all; each shared {how}."
+    )
+
+
+def _hours(interval_count: int, table: IntervalTable) -> Decimal:
+    return (Decimal(interval_count * table.register.period_s) / 3600).normalize()
+
+
+def _audit_sentence(entry: _Change, table: IntervalTable, zone: ZoneInfo) -> str:
     """Return what was changed, from what to what, how and why."""
     time = _time(entry.first_index, entry.interval_count, table, zone)
     after = _sum(entry.after_counts, table)

@@ -7,6 +7,7 @@ what was taken. This also makes a second run over the result find nothing new.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from metertwin.core.vee.subject import Subject
 from metertwin.core.vee.usage_days import find_unusual_days
 
 Flags = NDArray[np.bool_]
+_FLAT_FITTING_MIN = 2
 _DOUBTS = np.uint8(Quality.CRITICAL_ERROR | Quality.CLOCK_INVALID | Quality.DATA_INVALID)
 
 
@@ -137,15 +139,18 @@ def find_zero_runs(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
     findings = []
     for row, first, length in _rows_of(RunColumns(*(column[is_long] for column in runs))):
         if row not in seen and first_energy[row] < first:
-            hours, limit = subject.hours(length), subject.hours(most)
+            hours, limit = subject.hours(length), _limit_h(rules.zero_run_hours)
             findings.append(VeeFinding(row, first, length, VeeCheck.ZERO_RUN, hours, limit, "h"))
         seen.add(row)
     return findings
 
 
 def find_flat_runs(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
-    """Find one and the same value, not small, over hours."""
-    if rules.flat_hours is None:
+    """Find one and the same value, not small, over hours.
+
+    Intervals so long that one fills those hours are left out: two days alike are no frozen value.
+    """
+    if rules.flat_hours is None or subject.most_intervals(rules.flat_hours) < _FLAT_FITTING_MIN:
         return []
     gain, is_judged = subject.gain, subject.is_judged
     is_same = (gain[:, 1:] == gain[:, :-1]) & (gain[:, 1:] >= rules.flat_gain_min)
@@ -153,10 +158,9 @@ def find_flat_runs(subject: Subject, rules: VeeRules) -> list[VeeFinding]:
     most = subject.most_intervals(rules.flat_hours)
     # A run of n equal neighbours is n + 1 intervals long.
     is_long = runs.interval_count + 1 > most
+    limit = _limit_h(rules.flat_hours)
     return [
-        VeeFinding(
-            row, first, count + 1, VeeCheck.FLAT, subject.hours(count + 1), subject.hours(most), "h"
-        )
+        VeeFinding(row, first, count + 1, VeeCheck.FLAT, subject.hours(count + 1), limit, "h")
         for row, first, count in _rows_of(RunColumns(*(column[is_long] for column in runs)))
     ]
 
@@ -193,6 +197,10 @@ def _of_interval(
     row, column = at
     value = subject.value(int(subject.gain[row, column]))
     return VeeFinding(row, column, 1, check, value, subject.limit(limit_counts), subject.unit)
+
+
+def _limit_h(hours: float) -> Decimal:
+    return Decimal(str(hours)).normalize()
 
 
 def _rows_of(runs: RunColumns) -> list[tuple[int, int, int]]:

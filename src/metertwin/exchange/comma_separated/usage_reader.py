@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from metertwin.core.batch import Int64s
 from metertwin.core.errors import InvalidInputError
 from metertwin.core.ids import MeterId, meter_id
 from metertwin.core.obis import Obis
 from metertwin.core.reading import Origin, Quality, Register
+from metertwin.exchange.comma_separated.lengths import lengths_s
 from metertwin.exchange.comma_separated.sheet import Sheet, sheet_of
-from metertwin.exchange.comma_separated.starts import Starts
+from metertwin.exchange.comma_separated.starts import START_COLUMNS, StartError, Starts, resolved_us
 from metertwin.exchange.ordering import in_order
 from metertwin.exchange.usage_file import (
     EXPORT,
@@ -21,7 +21,6 @@ from metertwin.exchange.usage_file import (
     REACTIVE_EXPORT,
     REACTIVE_IMPORT,
     UNITS,
-    US_PER_S,
     IntervalEnergies,
     UsageFile,
     UsageFileError,
@@ -30,17 +29,10 @@ from metertwin.exchange.usage_file import (
 )
 
 _KNOWN = {
+    **START_COLUMNS,
     "meter": "meter",
     "meter_id": "meter",
     "usage_point": "meter",
-    "interval_start_utc": "start_utc",
-    "start_utc": "start_utc",
-    "interval_start": "start",
-    "start": "start",
-    "start_time": "start",
-    "timestamp": "start",
-    "date_time": "start",
-    "datetime": "start",
     "interval_s": "length",
     "duration_s": "length",
     "direction": "direction",
@@ -70,19 +62,32 @@ _ORIGINS = {origin.name.lower(): origin.value for origin in Origin}
 
 @dataclass(slots=True)
 class _Rows:
-    """Rows of one meter and register."""
+    """Rows of one meter and register, in the order of the file.
+
+    Where a wall clock shows a start twice, `start_us` has the first moment, `second_us` by row the
+    other.
+    """
 
     start_us: list[int] = field(default_factory=list)
+    second_us: dict[int, int] = field(default_factory=dict)
     length_s: list[int] = field(default_factory=list)
     energies: list[tuple[str, str]] = field(default_factory=list)  # digits before, behind the point
     quality: list[int] = field(default_factory=list)
     origin: list[int] = field(default_factory=list)
 
     def add(
-        self, start_us: int, length_s: int, energy: tuple[str, str], quality: int, origin: int
+        self,
+        starts_us: tuple[int, int],
+        length_s: int,
+        energy: tuple[str, str],
+        quality: int,
+        origin: int,
     ) -> None:
         """Append a row."""
-        self.start_us.append(start_us)
+        first_us, second_us = starts_us
+        if second_us != first_us:
+            self.second_us[len(self.start_us)] = second_us
+        self.start_us.append(first_us)
         self.length_s.append(length_s)
         self.energies.append(energy)
         self.quality.append(quality)
@@ -100,12 +105,14 @@ def read_usage_csv(
 
     Separated by comma, semicolon or tab; with the latter two, numbers may have a decimal comma.
     Needed are a start and an energy; direction is import, quality good, origin measured and the
-    meter `meter` where there is no such column; lengths are the usual distance of the starts.
+    meter `meter` where there is no such column; lengths are the usual distance of the starts, or
+    local days where all starts are midnights. Rows may stand in any order.
 
     Args:
         octets: The file.
         where: What to call it in errors.
-        zone: Zone of starts that have no offset; the hour that occurs twice is taken in order.
+        zone: Zone of starts that have no offset. Of the hour that occurs twice, rows oldest first
+            or newest first say which is meant.
 
     Raises:
         UsageFileError: It cannot be read; the first 20 problems with their lines in one message.
@@ -116,9 +123,16 @@ def read_usage_csv(
     if sheet.left_out:
         notes.append(f"Left out the columns {', '.join(sheet.left_out[:20])}.")
     by_key = _rows(sheet, Starts(zone), problems)
-    series = [_series(meter, obis, rows, problems, notes) for (meter, obis), rows in by_key.items()]
-    if not series and not problems:
+    if not by_key and not problems:
         problems.append("there is no row with an energy in it")
+    if problems:  # what rows that could not be read leave behind would only look wrong, too
+        raise UsageFileError.listing(where, problems)
+    series = []
+    for key, rows in by_key.items():
+        try:
+            series.append(_series(key, rows, zone, problems, notes))
+        except StartError as error:
+            problems.append(str(error))
     if problems:
         raise UsageFileError.listing(where, problems)
     return UsageFile(series=series, notes=notes, zone=zone)
@@ -131,10 +145,10 @@ def _rows(sheet: Sheet, starts: Starts, problems: list[str]) -> dict[tuple[Meter
             length_s = _length_s(cells.get("length", ""))
             quality = _quality(cells.get("quality", ""))
             origin = _named(_ORIGINS, cells.get("origin") or "measured", "origin")
+            starts_us = starts.of_row(cells)
             for key, energy in _energies(cells, sheet.separator):
                 rows = by_key.get(key) or _Rows()
-                start_us = _start_us(cells, starts, rows)
-                rows.add(start_us, length_s, energy, quality, origin)
+                rows.add(starts_us, length_s, energy, quality, origin)
                 by_key[key] = rows
         except (_CellError, InvalidInputError) as error:
             problems.append(f"line {line}: {error}")
@@ -161,13 +175,6 @@ def _energies(
         yield (meter, obis), (match[1], match[2] or "")
 
 
-def _start_us(cells: dict[str, str], starts: Starts, rows: _Rows) -> int:
-    previous_us = rows.start_us[-1] if rows.start_us else None
-    if text := cells.get("start_utc"):
-        return starts.utc_us(text)
-    return starts.local_us(cells.get("start", ""), previous_us)
-
-
 def _length_s(text: str) -> int:
     if text and not _LENGTH.fullmatch(text):
         raise _CellError(f"interval length {text[:20]!r} is not in whole seconds above 0")
@@ -188,19 +195,24 @@ def _named(known: dict[str, int], name: str, what: str) -> int:
 
 
 def _series(
-    meter: MeterId, obis: Obis, rows: _Rows, problems: list[str], notes: list[str]
+    key: tuple[MeterId, Obis],
+    rows: _Rows,
+    zone: ZoneInfo | None,
+    problems: list[str],
+    notes: list[str],
 ) -> UsageSeries:
+    meter, obis = key
     where = f"the {'export' if obis in {EXPORT, REACTIVE_EXPORT} else 'import'} of {meter}"
     digits = max(len(behind) for _, behind in rows.energies)
     gains = [int(before + behind.ljust(digits, "0")) for before, behind in rows.energies]
     if max(gains) >= _GAIN_MAX:
         problems.append(f"{where} reaches {max(gains)} x 10^-{digits} kWh, beyond 47 bits")
         gains = [0] * len(gains)
-    start_us = np.array(rows.start_us, np.int64)
+    start_us = np.array(resolved_us(rows.start_us, rows.second_us, where), np.int64)
     length_s = np.array(rows.length_s, np.int64)
     intervals = IntervalEnergies(
         start_us,
-        _lengths(start_us, length_s, where, problems, notes),
+        lengths_s((start_us, length_s), where, zone, problems, notes),
         np.array(gains, np.int64),
         np.array(rows.quality, np.uint8),
         np.array(rows.origin, np.uint8),
@@ -208,20 +220,3 @@ def _series(
     ordered = in_order(intervals, where, problems, notes)
     register = Register(obis, UNITS[obis], 3 - digits, usual_length_s(ordered.length_s))
     return UsageSeries(meter, register, "", ordered)
-
-
-def _lengths(
-    start_us: Int64s, length_s: Int64s, where: str, problems: list[str], notes: list[str]
-) -> Int64s:
-    """Return the lengths, those not given filled with the usual distance of the starts."""
-    is_given = length_s > 0
-    if is_given.all():
-        return length_s
-    moments_us: Int64s = np.unique(start_us)
-    distances_s: Int64s = (moments_us[1:] - moments_us[:-1]) // US_PER_S
-    usual_s = usual_length_s(distances_s)
-    if usual_s == 0:
-        problems.append(f"{where} has one row and no length; add a column interval_s")
-        return np.maximum(length_s, 1)
-    notes.append(f"Took {usual_s} s as the length of intervals of {where}: so far they are apart.")
-    return np.where(is_given, length_s, usual_s)

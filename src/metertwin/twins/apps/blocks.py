@@ -147,12 +147,16 @@ class CaptureBlock:
         """
         if self._packed is None:
             octets = self._pack()
-            self._packed = (hashlib.blake2b(octets, digest_size=16).hexdigest(), octets)
+            self._packed = (name_of(octets), octets)
         return self._packed
 
     @classmethod
-    def unpack(cls, slots_count: int, octets: bytes) -> "CaptureBlock":
+    def unpack(cls, octets: bytes, slots_count: int | None = None) -> "CaptureBlock":
         """Return the block of `packed` bytes.
+
+        Args:
+            octets: The bytes.
+            slots_count: How many slots there must be; None for as many as there are.
 
         Raises:
             ValueError: They are damaged or of another number of slots.
@@ -162,18 +166,20 @@ class CaptureBlock:
             planes = zlib.decompress(packed.planes)
         except (msgspec.DecodeError, zlib.error) as error:
             raise ValueError(f"a block of captures is damaged: {error}") from None
-        block, shape, start = cls(slots_count), (slots_count, packed.rows), 0
         widths = (packed.sequence_bytes, packed.integer_bytes, 1, 1)
-        if not {*widths} <= {1, 4, 8} or len(planes) != sum(widths) * shape[0] * shape[1]:
+        if slots_count is None:
+            slots_count = len(planes) // max(sum(widths) * packed.rows, 1)
+        is_whole = len(planes) == sum(widths) * packed.rows * slots_count
+        if not {*widths} <= {1, 4, 8} or not slots_count or not is_whole:
             raise ValueError("a block of captures has another size than it announces")
-        whole = []
+        block, shape, start, whole = cls(slots_count), (slots_count, packed.rows), 0, []
         for width in widths:
             end = start + width * shape[0] * shape[1]
             whole.append(_restored(planes[start:end], width, shape))
             start = end
         block._sequences, block._integers = whole[0], whole[1]
         block._quality, block._origin = whole[2].view(np.uint8), whole[3].view(np.uint8)
-        block._packed = (hashlib.blake2b(octets, digest_size=16).hexdigest(), octets)
+        block._packed = (name_of(octets), octets)
         return block
 
     def _pack(self) -> bytes:
@@ -228,3 +234,8 @@ def _restored(octets: bytes, width: int, shape: tuple[int, int]) -> Integers:
     by_value = np.frombuffer(octets, np.uint8).reshape(width, -1).T
     steps = np.ascontiguousarray(by_value).reshape(-1).view(dtype).reshape(shape)
     return np.cumsum(steps, axis=0, dtype=dtype)
+
+
+def name_of(octets: bytes) -> str:
+    """Return the name that follows from a packed block's content."""
+    return hashlib.blake2b(octets, digest_size=16).hexdigest()

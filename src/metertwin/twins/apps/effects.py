@@ -123,12 +123,18 @@ def _output(hosted: HostedApp, version: str, output: Output, now: datetime) -> A
         app_version=version,
         group=hosted.group,
         meter=output.meter,
-        name=output.name,
+        name=_output_name(hosted, output),
         at=output.at,
         revision=output.revision,
         issued_at=now,
         value=cast("dict[str, object]", value),
     )
+
+
+def _output_name(hosted: HostedApp, output: Output) -> str:
+    """Return under which name an output is kept: what is said of a share is not of the group."""
+    is_of_share = hosted.share and output.meter is None
+    return f"{output.name}/{hosted.share}" if is_of_share else output.name
 
 
 def _event(app: str, finding: Finding, now: datetime) -> Event:

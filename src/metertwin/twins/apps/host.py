@@ -35,7 +35,7 @@ class AppHost:
 
     def __init__(self, group: TwinGroup, clock: Clock) -> None:
         settings = group.settings
-        self.apps = [HostedApp.start(settings.id, grant) for grant in settings.apps]
+        self.apps = [HostedApp.start(settings.id, grant, settings.share) for grant in settings.apps]
         self._refuse_doubles()
         self.window = IntervalWindow(
             _wanted_days(self.apps), group.columns.meters, settings.maximal_power_w
@@ -49,6 +49,10 @@ class AppHost:
         self._clock = clock
         self._minute = -1
         self._is_closed = False
+
+    def now(self) -> datetime:
+        """Return the time by the host's clock, in UTC."""
+        return self._clock.now()
 
     def on_applied(self) -> None:
         """Show the apps what the batches just applied told; call it in the same step."""
@@ -92,14 +96,21 @@ class AppHost:
         """Answer a request that changes the app, and put down what it brought about.
 
         Raises:
-            MeterTwinError: What the app answers instead.
+            MeterTwinError: What the app answers instead; nothing of it is changed then.
             AppDownError: It broke, or is not at work.
         """
         view = self.open_view(hosted)
         self.has_news = True
         try:
-            answer = hosted.at_work().answer(view, asked, history)
-            self._conclude(hosted, answer.outcome, view.now)
+            before = hosted.at_work().save()
+            try:
+                answer = hosted.at_work().answer(view, asked, history)
+                self._conclude(hosted, answer.outcome, view.now)
+            except MeterTwinError:
+                # Whoever hears an error asks again, perhaps under another id, and would get twice
+                # what the app had half done.
+                hosted.go_back(before)
+                raise
         except MeterTwinError:
             raise
         except Exception as error:  # noqa: BLE001 - a fault of the app, whatever it is

@@ -77,6 +77,7 @@ class HostedApp:
 
     Attributes:
         info: What the app says of itself; None where it could not be found.
+        share: Of the group, that it sees; 0 for the whole.
         reason: Why it is not at work.
         kept: State of the last checkpoint; None before the first.
         is_behind: Whether it has yet to be shown all that the window holds.
@@ -84,6 +85,7 @@ class HostedApp:
 
     group: GroupId
     grant: AppGrant
+    share: int = 0
     info: AppInfo | None = None
     standing: AppStanding = AppStanding.RUNNING
     reason: str = ""
@@ -93,15 +95,15 @@ class HostedApp:
     _app: App | None = None
 
     @classmethod
-    def start(cls, group: GroupId, grant: AppGrant) -> "HostedApp":
+    def start(cls, group: GroupId, grant: AppGrant, share: int = 0) -> "HostedApp":
         """Make an app; one that cannot be made stands there with its reason."""
-        hosted = cls(group, grant)
+        hosted = cls(group, grant, share)
         try:
             hosted.info = info_of_factory(find_factory(grant.name))
-            settings = AppSettings(group, grant.config, grant.seed)
-            app = make_app(grant.name, grant.version, settings)
+            app = hosted._made()
             hosted.info = app.info
             _check_grants(app.info, grant)
+            _check_share(app.info, group, share)
             hosted._app = app
         except MeterTwinError as error:
             hosted.refuse(str(error))
@@ -109,6 +111,10 @@ class HostedApp:
             log.exception("app_not_made", group=group, app=grant.name)
             hosted.refuse(f"App {grant.name} cannot be made: {_said(error)}")
         return hosted
+
+    def _made(self) -> App:
+        settings = AppSettings(self.group, self.grant.config, self.grant.seed)
+        return make_app(self.grant.name, self.grant.version, settings)
 
     @property
     def name(self) -> str:
@@ -169,6 +175,13 @@ class HostedApp:
         except Exception as error:  # noqa: BLE001 - a state that makes it stumble is as unreadable
             self.fail("restore", error)
 
+    def go_back(self, octets: bytes) -> None:
+        """Go on with an earlier state as after a crash: in an app made anew, not in this one."""
+        with self.guarded("restore"):
+            app = self._made()
+            app.restore(octets)
+            self._app = app
+
     def state(self) -> KeptState | None:
         """Return the state for a checkpoint: the newest, or what was kept."""
         if self._app is not None and self.is_running:
@@ -206,6 +219,15 @@ def _check_grants(info: AppInfo, grant: AppGrant) -> None:
             "`grants` in the site's file, or leave the app out.",
             app=info.name,
             missing=missing,
+        )
+
+
+def _check_share(info: AppInfo, group: GroupId, share: int) -> None:
+    if share and info.needs_whole_group:
+        raise GrantError(
+            f"App {info.name} must see all twins of group {group} at once, and this is its share "
+            f"{share}. Leave the app out, or set twins_per_container to `all`.",
+            app=info.name,
         )
 
 

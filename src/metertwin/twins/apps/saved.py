@@ -4,7 +4,7 @@ Blocks of the window stand beside the checkpoint under names that follow from th
 that is over is written once and only named again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 import msgspec
 import numpy as np
@@ -73,7 +73,11 @@ def blocks_of(window: IntervalWindow) -> dict[str, bytes]:
 
 
 def restore_apps(
-    apps: AppHost, saved: SavedApps, blocks: Mapping[str, bytes], rows: Int64s
+    apps: AppHost,
+    saved: SavedApps,
+    blocks: Mapping[str, bytes],
+    rows: Int64s,
+    decoded: MutableMapping[str, CaptureBlock],
 ) -> None:
     """Give apps and window back what a checkpoint holds, as far as it is wanted today.
 
@@ -82,6 +86,7 @@ def restore_apps(
         saved: What the checkpoint says.
         blocks: The blocks it names.
         rows: Where each row of then is now: the site may list its meters in another order.
+        decoded: Blocks decoded ahead, by name; those that are used are taken out.
 
     Raises:
         ValueError: A block is missing or damaged.
@@ -94,7 +99,7 @@ def restore_apps(
             hosted.restore(apps.absent_states.pop(hosted.name))
     window.now_us = max(window.now_us, saved.now_us)
     for each in saved.series:
-        series = _restored_series(each, blocks)
+        series = _restored_series(each, blocks, decoded)
         if not np.array_equal(rows, np.arange(len(rows))):
             series.move_rows(rows)
         register = series.register
@@ -115,12 +120,17 @@ def _save_series(series: CaptureSeries) -> SavedSeries:
     )
 
 
-def _restored_series(saved: SavedSeries, blocks: Mapping[str, bytes]) -> CaptureSeries:
+def _restored_series(
+    saved: SavedSeries, blocks: Mapping[str, bytes], decoded: MutableMapping[str, CaptureBlock]
+) -> CaptureSeries:
     (register,) = registers_from_block(saved.register_block)
     series = CaptureSeries(register)
     series.row_scalers = np.frombuffer(saved.row_scalers, np.int8).copy()
     for number, name in saved.blocks.items():
         if name not in blocks:
             raise ValueError(f"the block {name} of {register.obis} is missing")
-        series.blocks[number] = CaptureBlock.unpack(series.slots_count, blocks[name])
+        block = decoded.pop(name, None)  # out of there: it is written to from here on
+        if block is None or block.slots_count != series.slots_count:
+            block = CaptureBlock.unpack(blocks[name], series.slots_count)
+        series.blocks[number] = block
     return series

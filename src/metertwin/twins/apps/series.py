@@ -145,6 +145,31 @@ class CaptureSeries:
         moved[places[:count]] = self.row_scalers[:count]
         self.row_scalers = moved
 
+    def adopt(self, other: "CaptureSeries", places: Int64s) -> None:
+        """Take captures of another series of this quantity.
+
+        Args:
+            other: The series.
+            places: Row here of each row there, -1 for those not wanted, shape (n_rows,).
+        """
+        count = min(len(other.row_scalers), len(places))
+        wanted = np.flatnonzero((places[:count] >= 0) & (other.row_scalers[:count] != _NO_SCALER))
+        if not len(wanted):
+            return
+        self._note_scaler(places[wanted], other.register.scaler)
+        self.row_scalers[places[wanted]] = other.row_scalers[wanted]
+        factor = 10 ** (other.register.scaler - self.register.scaler)
+        for number, block in other.blocks.items():
+            slots, rows = block.present()
+            is_wanted = places[rows] >= 0
+            slots, rows = slots[is_wanted], rows[is_wanted]
+            if not len(rows):
+                continue
+            seen = block.look(slots, rows)
+            cells = Cells(seen.sequences, seen.integers * factor, seen.quality, seen.origin)
+            to = self.blocks.setdefault(number, CaptureBlock(self.slots_count))
+            to.put(slots, places[rows], cells)
+
     def drop_before(self, first_us: int) -> None:
         """Forget blocks that end before `first_us`."""
         for number in [*self.blocks]:

@@ -59,7 +59,9 @@ def test_late_data_of_a_month_change_the_months_behind_it_too() -> None:
     host.wake()
     # 10 kWh more were fed in: March costs 3.00 less
     assert host.bills()[2:] == [("m1", "2026-02-01", 1, "0.00"), ("m1", "2026-03-01", 1, "21.42")]
-    assert "The bill of the month before changed" in host.findings()[1][1]
+    (changed,) = [detail for name, detail in host.findings() if name == "bill_changed"]
+    assert changed.startswith("February 2026: ")
+    assert " March 2026: 21.42 EUR instead of 24.42. The bill of the month before" in changed
     assert host.app.save() == host.app.save()
 
 
@@ -108,3 +110,34 @@ def test_a_rehearsal_over_history_issues_the_same_bills() -> None:
     assert [dict(each.value)["total"] for each in said.outputs] == [
         dict(each.value)["total"] for each in host.said.outputs
     ]
+
+
+def test_a_credit_year_is_counted_from_when_its_tariff_is_valid() -> None:
+    later = NET.replace("zone: Europe/Berlin", "zone: Europe/Berlin\nvalid_from: 2026-03-01")
+    terms = {"m2": {"tariff": "flat"}}
+    host = host_of(
+        "2025-12-31T23:00", 170, ["m1", "m2"], tariffs=[later, FLAT], default="net", terms=terms
+    )
+    host.world.window_days = 30
+    host.jump(at("2026-06-18T00:00"), [500, 500])
+    answer = host.ask("bill", "m1", month="2026-04")
+    # 720 x 0.5 x 0.30
+    assert answer.bill.total == Decimal("108.00")
+    (note,) = answer.basis.notes
+    assert note.endswith("are counted from March 2026 on, when billing began here.")
+    # m2: 744 x 0.5 x 0.30 + 5
+    january = host.ask("bills", month="2026-01")
+    assert [each.total for each in january.meters] == [None, Decimal("116.60")]
+    assert january.meters[0].note.startswith("No version of tariff net is valid on 2026-01-01")
+    april = host.ask("bills", month="2026-04")
+    assert [each.total for each in april.meters] == [Decimal("108.00"), Decimal("113.00")]
+
+
+def test_a_meter_whose_tariff_is_yet_to_begin_leaves_the_groups_bills_alone() -> None:
+    later = FLAT.replace("id: flat", "id: later\nvalid_from: 2026-09-01")
+    terms = {"m1": {"tariff": "later"}}
+    host = host_of("2026-01-31T23:00", 70, ["m1", "m2"], tariffs=[later, FLAT], terms=terms)
+    host.run_until(at("2026-03-01T06:00"), [500, 500])
+    answer = host.ask("bills", month="2026-02")
+    assert answer.totals == {"EUR": Decimal("105.80")}
+    assert answer.meters[0].note.startswith("No version of tariff later is valid on 2026-03-01")

@@ -60,6 +60,26 @@ def test_a_corrected_interval_changes_the_bill_once() -> None:
     assert len(host.bills()) == 2
 
 
+def test_a_bill_with_a_value_that_is_hardly_true_is_told_once() -> None:
+    host = host_of("2026-01-31T23:00", 70)
+    host.run_until(at("2026-02-15T12:00"), [500])
+    host.run_until(at("2026-02-15T13:00"), [500_000])
+    host.run_until(at("2026-03-01T05:00"), [500])
+    (finding,) = host.findings()
+    assert finding[0] == "bill_doubtful"
+    assert finding[1].startswith("February 2026 is billed with what is hardly true. 2026-02-15T13")
+    assert "500000 Wh stands out" in finding[1]
+    # Late data of another day have the month rated again: nothing new is hardly true.
+    host.tell([(0, to_us(at("2026-02-20T12:00")), 900)])
+    host.run_until(at("2026-03-01T07:00"), [500])
+    assert [name for name, _ in host.findings()] == ["bill_doubtful", "bill_changed"]
+    edit = {"interval_start": "2026-02-15T12:00:00Z", "length_s": 3600, "value": "500"}
+    host.ask("edit_intervals", "m1", edits=[edit], by="Ada", reason="display photographed")
+    # 672 x 0.5 x 0.30 + 5, and 0.4 x 0.30 more on the 20th
+    assert host.bills()[-1] == ("m1", "2026-02-01", 2, "105.92")
+    assert [name for name, _ in host.findings()].count("bill_doubtful") == 1
+
+
 def test_summer_time_months_have_743_and_745_hours() -> None:
     spring = host_of("2026-02-28T23:00", 40)
     spring.run_until(at("2026-03-31T22:00"), [1000])

@@ -10,7 +10,7 @@ from tests.apps.tariff.app.billing_world import HOUR_US, PERIOD_US, Host, at, ho
 from metertwin.apps.app import AppSettings, AppStateError
 from metertwin.apps.tariff.app import TariffApp
 from metertwin.core.clock import to_us
-from metertwin.core.ids import GroupId
+from metertwin.core.ids import GroupId, MeterId
 
 START = to_us(at("2026-01-31T23:00"))
 MONTH_HOURS = 672
@@ -21,15 +21,15 @@ late = st.lists(
 )
 
 
-def started() -> Host:
+def started(meters: tuple[str, ...] = ("m1", "m2")) -> Host:
     """Return a host on 1 March with a February of gaps."""
-    host = host_of("2026-01-31T23:00", 60, ("m1", "m2"))
+    host = host_of("2026-01-31T23:00", 60, meters)
     host.world.now_us = to_us(at("2026-02-28T23:00"))
     host.tell(
         [
             (row, START + n * PERIOD_US, 300 + 7 * (n % 24))
             for n in range(MONTH_HOURS)
-            for row in range(2)
+            for row in range(len(meters))
             if (n + row) % 97
         ]
     )
@@ -37,8 +37,13 @@ def started() -> Host:
     return host
 
 
-def play(host: Host, told: list[Any], sizes: list[int], save_at: int = -1) -> Host:
-    """Let 170 hours pass, give what comes in batches of these sizes, and look at the end."""
+def play(
+    host: Host, told: list[Any], sizes: list[int], save_at: int = -1, *, is_cut: bool = False
+) -> Host:
+    """Let 170 hours pass, give what comes in batches of these sizes, and look at the end.
+
+    At one hour the state goes to an app made anew, perhaps cut into a share for each meter between.
+    """
     for hour in range(1, 171):
         host.world.now_us += HOUR_US
         now = [(row, START + n * PERIOD_US, wh) for h, row, n, wh in told if h == hour]
@@ -50,6 +55,9 @@ def play(host: Host, told: list[Any], sizes: list[int], save_at: int = -1) -> Ho
         host.wake()
         if hour == save_at:
             octets = host.app.save()
+            if is_cut:
+                octets = host.app.join([host.app.share([each]) for each in host.world.meters])
+                assert octets == host.app.save()
             host.app = TariffApp(
                 AppSettings(
                     GroupId("g1"),
@@ -83,6 +91,24 @@ def test_a_state_taken_at_any_moment_has_the_same_future(told: list[Any], save_a
     through, restored = play(started(), told, []), play(started(), told, [], save_at)
     assert through.said == restored.said
     assert through.app.save() == restored.app.save()
+
+
+@settings(max_examples=15, deadline=None)
+@given(told=late, save_at=st.integers(1, 170))
+def test_a_state_cut_and_joined_at_any_moment_has_the_same_future(
+    told: list[Any], save_at: int
+) -> None:
+    through, cut = play(started(), told, []), play(started(), told, [], save_at, is_cut=True)
+    assert through.said == cut.said
+    assert through.app.save() == cut.app.save()
+
+
+@settings(max_examples=15, deadline=None)
+@given(told=late)
+def test_a_share_is_as_if_the_group_had_been_its_meters_only(told: list[Any]) -> None:
+    both = play(started(), told, [])
+    alone = play(started(("m1",)), [each for each in told if each[1] == 0], [])
+    assert both.app.share([MeterId("m1")]) == alone.app.save()
 
 
 @settings(max_examples=15, deadline=None)

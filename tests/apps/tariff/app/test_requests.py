@@ -126,6 +126,18 @@ def test_the_breakdown_sums_to_the_bills_energy_whatever_it_is_by(host: Host) ->
         assert (answer.import_kwh, answer.cost_amount) == (336, 112)
 
 
+def test_the_buckets_of_a_breakdown_sum_to_the_lines_of_the_bill() -> None:
+    thirds = TWO_RATE.replace("0.40", "0.3331").replace("0.20", "0.1117")
+    host = host_of("2026-01-31T23:00", 40, tariffs=[thirds], default="two-rate")
+    host.run_until(at("2026-03-01T05:00"), [777])
+    # 448 h x 0.777 x 0.3331 = 115.952..., 115.95; 224 h x 0.777 x 0.1117 = 19.441..., 19.44.
+    # An hour of day costs 115.95 / 448 = 0.25881..., so hours rounded apart would lack a cent.
+    for by in ("hour", "day", "period", "weekday"):
+        answer = host.ask("usage_breakdown", "m1", start="2026-02-01", end="2026-02-28", by=by)
+        assert answer.cost_amount == Decimal("135.39")
+        assert sum(each.cost_amount for each in answer.buckets) == Decimal("135.39")
+
+
 def test_both_days_of_a_summer_time_change_have_their_hours() -> None:
     host = host_of("2026-02-28T23:00", 40)
     host.run_until(at("2026-03-30T22:00"), [500])

@@ -272,6 +272,36 @@ def test_what_the_tariff_itself_contradicts_is_said_with_the_documents_name() ->
     )
 
 
+def test_what_is_said_in_vain_is_told_where_it_stands() -> None:
+    text = (
+        FLAT
+        + """export:
+  metering: import_only
+  credit_expires: true
+  true_up_per_kwh: 0.05
+taxes:
+  - {name: VAT, percent: 19, on: []}
+"""
+    )
+    assert problems_of(text) == [
+        (
+            "line 9, export.credit_expires: The setting credit_expires has no effect under "
+            "import_only, only under net_billing_carry and net_metering_money; leave it out or "
+            "check the metering."
+        ),
+        (
+            "line 10, export.true_up_per_kwh: The setting true_up_per_kwh has no effect under "
+            "import_only, only under net_metering_kwh; leave it out or check the metering."
+        ),
+        (
+            "line 12, taxes[0].on: Tax VAT is on no kind of line and would never be due; name "
+            "kinds, or leave `on` out to tax all."
+        ),
+    ]
+    kept = FLAT + "export: {metering: import_only, credit_expires: false, true_up_per_kwh: 0}\n"
+    assert parse_tariff(kept, "t.yaml").export.credit_expires is False
+
+
 def test_floats_are_refused_where_plain_values_are_read() -> None:
     plain: dict[str, object] = {"id": "t", "energy": {"periods": {"all": {"price_per_kwh": 0.3}}}}
     with pytest.raises(TariffDocumentError) as raised:

@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import yaml
 from hypothesis import given, settings
@@ -38,6 +39,7 @@ from metertwin.apps.tariff.energy import (
     TierScope,
     TierUnit,
 )
+from metertwin.apps.tariff.rating.checks import EFFECTIVE_UNDER
 from metertwin.apps.tariff.tariff import (
     ChargeKind,
     ChargePeriod,
@@ -130,9 +132,22 @@ bands = st.sets(ratios.filter(bool), max_size=3).flatmap(
     )
 )
 real_time = st.builds(RealTimePrice, prices, prices, prices, prices)
-terms = st.builds(
-    ExportTerms, st.sampled_from(Metering), st.booleans(), months, prices, st.booleans()
-)
+
+
+@st.composite
+def export_terms(draw: st.DrawFn) -> ExportTerms:
+    metering = draw(st.sampled_from(Metering))
+    drawn: dict[str, Any] = {
+        "sell_equals_buy": draw(st.booleans()),
+        "true_up_month": draw(months),
+        "true_up_per_kwh": draw(prices),
+        "credit_starts_next_month": draw(st.booleans()),
+        "credit_expires": draw(st.booleans()),
+    }
+    said = {name: value for name, value in drawn.items() if metering in EFFECTIVE_UNDER[name]}
+    return ExportTerms(metering, **said)
+
+
 capacities = st.builds(
     CapacityCharge,
     names,
@@ -182,12 +197,14 @@ tariffs = st.builds(
     capacity=st.none() | capacities,
     power_factor=st.none() | st.builds(PowerFactorAdjustment, bands),
     critical_peak=st.none() | peaks,
-    export=terms,
+    export=export_terms(),
     fixed=unlike(st.builds(FixedCharge, names, prices, st.sampled_from(ChargePeriod))),
     levies=unlike(st.builds(Levy, names, prices)),
     minimum_per_month=positive,
     minimum_per_year=positive,
-    taxes=unlike(st.builds(Tax, names, prices, st.frozensets(st.sampled_from(ChargeKind)))),
+    taxes=unlike(
+        st.builds(Tax, names, prices, st.frozensets(st.sampled_from(ChargeKind), min_size=1))
+    ),
     prepayment=st.none() | st.builds(Prepayment, prices, positive),
     source=names,
 ).filter(applicable)

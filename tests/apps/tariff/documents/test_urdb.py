@@ -23,6 +23,7 @@ TWO_PRICES = {
     "energyweekendschedule": ALWAYS,
 }
 ONE_PRICE = {"energyratestructure": [[{"rate": 0.1, "unit": "kWh"}]]}
+SOLD = {"energyratestructure": [[{"rate": 0.1, "sell": 0.03}]]}
 
 
 def imported(*parts: Mapping[str, Any], rule: TierRule | None = None) -> UrdbImport:
@@ -169,7 +170,6 @@ def test_fixed_charges_minimums_and_validity() -> None:
         {
             "fixedchargefirstmeter": 3.298,
             "fixedchargeunits": "$/day",
-            "fixedmonthlycharge": 35.28,
             "mincharge": 120,
             "minchargeunits": "$/year",
             "minmonthlycharge": 1.0,
@@ -181,13 +181,27 @@ def test_fixed_charges_minimums_and_validity() -> None:
     )
     tariff = result.tariff
     assert tariff.fixed == (
-        FixedCharge("fixed charge", Decimal("35.28")),
         FixedCharge("fixed charge of the meter", Decimal("3.298"), ChargePeriod.DAY),
     )
     assert (tariff.minimum_per_month, tariff.minimum_per_year) == (Decimal(1), Decimal(120))
     assert (tariff.valid_from, tariff.valid_until) == (date(2012, 5, 1), None)
     assert unsupported(result) == ["enddate"]
     assert (tariff.id, tariff.name, tariff.currency) == ("lp1", "South Central, LP1", "USD")
+
+
+def test_a_charge_under_its_old_and_new_name_is_billed_once_and_reported() -> None:
+    old = imported(ONE_PRICE, {"fixedmonthlycharge": 35.28})
+    assert old.tariff.fixed == (FixedCharge("fixed charge", Decimal("35.28")),)
+    assert unsupported(old) == []
+    new = {"fixedchargefirstmeter": 10, "fixedchargeunits": "$/month"}
+    both = imported(ONE_PRICE, new, {"fixedmonthlycharge": 12})
+    # 10 a month, not 10 + 12.
+    assert both.tariff.fixed == (FixedCharge("fixed charge of the meter", Decimal(10)),)
+    (item,) = both.unsupported
+    assert str(item) == (
+        "fixedmonthlycharge = 12: it is the old name of fixedchargefirstmeter, which the rate has "
+        "as well. Effect: fixedchargefirstmeter alone is billed."
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,6 +230,22 @@ def test_fixed_charges_minimums_and_validity() -> None:
             ["energyratestructure, sell"],
         ),
         ({"dgrules": "Feed and pray"}, Metering.IMPORT_ONLY, ["dgrules"]),
+        (
+            {"dgrules": "Net Billing Instantaneous", "usenetmetering": True, **SOLD},
+            Metering.NET_BILLING,
+            ["usenetmetering"],
+        ),
+        (
+            {"dgrules": "Net Metering", "usenetmetering": False},
+            Metering.NET_METERING_KWH,
+            ["usenetmetering"],
+        ),
+        ({"dgrules": "Net Metering", "usenetmetering": True}, Metering.NET_METERING_KWH, []),
+        (
+            {"dgrules": "Buy All Sell All", "usenetmetering": False, **SOLD},
+            Metering.BUY_ALL_SELL_ALL,
+            [],
+        ),
     ],
 )
 def test_rules_for_generation(
@@ -244,6 +274,24 @@ def test_rules_for_generation(
             "demandratchetpercentage",
         ),
         ({"flatdemandstructure": [[{"rate": 4}]], "flatdemandunit": "hp"}, "flat demand, unit"),
+        (
+            {"flatdemandstructure": [[{"rate": 5, "unit": "kVA"}]], "flatdemandunit": "kW"},
+            "flat demand structure, unit",
+        ),
+        (
+            {
+                "flatdemandstructure": [
+                    [{"rate": 5, "max": 10, "unit": "kW"}, {"rate": 6, "unit": "kW"}],
+                    [{"rate": 5, "unit": "kVA"}],
+                ],
+                "flatdemandmonths": [0] * 6 + [1] * 6,
+            },
+            "flat demand, unit",
+        ),
+        (
+            {"mincharge": 20, "minchargeunits": "$/month", "minmonthlycharge": 12},
+            "mincharge, minmonthlycharge",
+        ),
         ({"energyratestructure": [[{"rate": 1, "max": 50}]]}, "energyratestructure[0][0].max"),
         ({"energyratestructure": [[{"rate": 1, "surge": 5}]]}, "energyratestructure[0][0].surge"),
         ({"windfall": 3}, "windfall"),

@@ -28,6 +28,17 @@ def test_one_rate_items_and_json_within_json_are_the_same() -> None:
         ("[]", "This holds no rate"),
         ("{}", "This holds no rate"),
         ('{"items": [1]}', "This holds no rate"),
+        (
+            '{"errors": ["bad key"]}',
+            (
+                "This is no rate: it has 'errors', and no field that prices anything, such as "
+                "energyratestructure."
+            ),
+        ),
+        (
+            '{"items": [{"label": "5a", "name": "LP1"}]}',
+            "it has 'label', 'name', and no field that prices anything",
+        ),
         ('{"a": 1, "a": 2}', "the key 'a' stands in one object twice"),
         ('{"a": NaN}', "NaN"),
         ("[" * 100_000, "This is no JSON"),
@@ -79,7 +90,7 @@ def test_any_text_is_rates_or_the_documented_error(text: str) -> None:
 
 
 def test_many_keys_in_one_object_take_time_in_proportion() -> None:
-    text = json.dumps({f"key{number}": 0 for number in range(200_000)})
+    text = json.dumps({"mincharge": 0} | {f"key{number}": 0 for number in range(199_999)})
     # Comparing each key with each other would be 4 x 10^10 comparisons, many minutes.
     (rate,) = read_urdb(text, "wide.json")
     assert len(rate) == 200_000

@@ -66,6 +66,18 @@ def test_a_bill_counts_what_was_estimated_and_what_is_missing() -> None:
     assert bill.import_kwh == 7
 
 
+def test_energy_drawn_and_fed_in_are_estimated_apart() -> None:
+    measured, estimated, edited = Origin.MEASURED, Origin.ESTIMATED, Origin.SUBSTITUTED
+    drawn = table([[1000, 2000, 3000, 4000]], [[measured, measured, estimated, measured]])
+    fed_in = table([[100, 200, 300, 400]], [[measured, estimated, edited, measured]])
+    (bill,) = bills_of(TARIFF, UsageBatch.of(drawn, fed_in))
+    # Drawn: the third hour. Fed in: the second and the third. Either: two hours.
+    assert (bill.estimated_kwh, bill.estimated_export_kwh) == (d("3"), d("0.5"))
+    assert bill.estimated_count == 2
+    (bill,) = bills_of(TARIFF, UsageBatch.of(drawn, replace(fed_in, origin=drawn.origin * 0)))
+    assert (bill.estimated_kwh, bill.estimated_export_kwh) == (d("3"), d("0"))
+
+
 def test_totals_over_intervals_not_known_must_be_estimated_first() -> None:
     one = np.array([1])
     spans = KnownSpans(row=np.array([0]), first_index=one, interval_count=2 * one, gain=5000 * one)
@@ -78,6 +90,15 @@ def test_totals_over_intervals_not_known_must_be_estimated_first() -> None:
         UsageBatch.of(with_span)
     with pytest.raises(RatingError, match=told):
         UsageBatch.of(table([[1] * 4]), with_span)
+
+
+def test_a_carry_of_the_same_or_a_later_month_is_refused() -> None:
+    carry = rate(TARIFF, usage_of(TARIFF, [[1000] * 744])).carry_after(0)
+    carry = Carry.from_plain(carry.to_plain())
+    with pytest.raises(RatingError, match="holds after 2026-01, and the usage begins with"):
+        rate(TARIFF, usage_of(TARIFF, [[1000]]), carry=carry)
+    # A carry written before months were kept in it is taken as it is.
+    rate(TARIFF, usage_of(TARIFF, [[1000]]), carry=Carry.fresh(1))
 
 
 def test_registers_of_another_unit_are_refused() -> None:

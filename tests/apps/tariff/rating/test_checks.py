@@ -47,6 +47,8 @@ DEMAND = DemandCharge("Demand", Calendar.always(), ((DemandTier(None, d(1)),),))
 FREE = one_price("0")
 ENERGY = EnergyCharge(Calendar.always(), (BLOCKS,), TierRule.CHRONOLOGICAL)
 NET_KWH = ExportTerms(Metering.NET_METERING_KWH)
+NET_MONEY = Metering.NET_METERING_MONEY
+PRICED = one_price("0.2", sell="0.1")
 
 CONTRADICTIONS = [
     (tariff_of(FREE, zone="Europe/Zürich"), "is no IANA time zone"),
@@ -92,6 +94,37 @@ CONTRADICTIONS = [
     (tariff_of(ENERGY, export=NET_KWH), "the tier rule is monthly_share"),
     (tariff_of(RealTimePrice(), export=NET_KWH), "net metering needs prices by period"),
     (tariff_of(FREE, export=ExportTerms(Metering.NET_BILLING)), "needs a selling price"),
+    (
+        tariff_of(FREE, export=ExportTerms(true_up_per_kwh=d("0.05"))),
+        "true_up_per_kwh has no effect under import_only, only under net_metering_kwh; leave",
+    ),
+    (
+        tariff_of(FREE, export=ExportTerms(credit_expires=True)),
+        (
+            "credit_expires has no effect under import_only, only under net_billing_carry and "
+            "net_metering_money; leave it out or check the metering"
+        ),
+    ),
+    (
+        tariff_of(FREE, export=replace(NET_KWH, sell_equals_buy=True)),
+        "sell_equals_buy has no effect under net_metering_kwh",
+    ),
+    (
+        tariff_of(PRICED, export=ExportTerms(Metering.NET_BILLING, true_up_month=4)),
+        "true_up_month has no effect under net_billing",
+    ),
+    (
+        tariff_of(PRICED, export=ExportTerms(NET_MONEY, credit_starts_next_month=True)),
+        "credit_starts_next_month has no effect under net_metering_money",
+    ),
+    (
+        tariff_of(
+            RealTimePrice(sell_factor=d(1)),
+            export=ExportTerms(Metering.NET_BILLING, sell_equals_buy=True),
+        ),
+        "sell_equals_buy pays the buying price, and sell_factor",
+    ),
+    (tariff_of(FREE, taxes=(Tax("VAT", d(5), frozenset()),)), "tax VAT is on no kind of line"),
     (tariff_of(FREE, demand=(replace(DEMAND, tiers=()),)), "blocks for each of its periods"),
     (tariff_of(FREE, demand=(DEMAND, DEMAND)), "are named alike"),
     (tariff_of(FREE, demand=(replace(DEMAND, window_s=-1),)), "window or minimum below 0"),

@@ -229,6 +229,16 @@ def test_real_time_prices_hold_interval_by_interval() -> None:
     assert "0.0200 CHF per kWh on average" in bill.lines[0].because
 
 
+def test_energy_fed_in_may_earn_the_real_time_price_that_is_paid() -> None:
+    terms = ExportTerms(Metering.NET_BILLING, sell_equals_buy=True)
+    tariff = tariff_of(RealTimePrice(d("1.1"), d("0.02")), export=terms)
+    usage = usage_of(tariff, [[1000, 0]], export_counts=[[0, 3000]])
+    series = PriceSeries(usage.start_us, 3600, (d("0.10"), d("0.20")))
+    (bill,) = bills_of(tariff, usage, dynamics=Dynamics(series))
+    # 1 x (0.10 x 1.1 + 0.02) = 0.13; 3 x (0.20 x 1.1 + 0.02) = 3 x 0.24
+    assert [line.amount for line in bill.lines] == [d("0.13"), d("-0.72")]
+
+
 def test_a_critical_peak_price_may_replace_the_real_time_price() -> None:
     tariff = tariff_of(RealTimePrice(), critical_peak=CriticalPeak(d("2")))
     usage = usage_of(tariff, [[1000, 3000, 5000]])
@@ -262,8 +272,9 @@ def test_a_yearly_ladder_goes_on_when_its_period_is_renamed() -> None:
     # 20 of 50 kWh are left of the first 100: 20 x 0.10 + 30 x 0.30
     assert amounts(bill) == {"Energy anytime 1": d("2.00"), "Energy anytime 2": d("9.00")}
     # A new year leaves nothing of the old one behind, under whatever name.
+    january = usage_of(after, [[0] * 744], first=date(2027, 1, 1))
     carry = rate(after, february, carry=carry).carry_after(0)
-    assert not carry.without_year().columns
+    assert set(rate(after, january, carry=carry).carry_after(0).columns) == {"after_month"}
 
 
 def test_an_event_that_begins_or_ends_within_an_interval_is_refused() -> None:

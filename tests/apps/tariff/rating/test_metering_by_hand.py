@@ -20,7 +20,7 @@ from metertwin.apps.tariff.bill import Bill
 from metertwin.apps.tariff.calendar import Calendar, MonthDay, Season, Switch
 from metertwin.apps.tariff.energy import CriticalPeak, EnergyCharge, TierRule
 from metertwin.apps.tariff.rating import Dynamics, RatingError, rate
-from metertwin.apps.tariff.rating.metering import heir_of
+from metertwin.apps.tariff.rating.credit_periods import heir_of
 from metertwin.apps.tariff.tariff import (
     ChargeKind,
     ChargePeriod,

@@ -126,6 +126,17 @@ def test_a_ratchet_of_twelve_months_looks_back_on_the_same_month_of_last_year() 
     assert amounts(january)["Demand"] == 690  # February 2026
 
 
+def test_a_ratchet_ignores_peaks_that_are_a_year_too_old() -> None:
+    tariff = tariff_of(FREE, demand=(demand(ratchet=Ratchet(d("1"), 11)),))
+    usage = usage_of(tariff, flat_months_wh(*range(70, 58, -1)))
+    carry = rate(tariff, usage).carry_after(11)
+    # After December 2026: in March 2027 January and February are not rated; of April 2026 on, 67.
+    # In January 2028 no month of the 11 before is rated.
+    for first, kilowatts in ((date(2027, 3, 1), 67), (date(2028, 1, 1), 5)):
+        (bill,) = bills_of(tariff, usage_of(tariff, [[5_000]], first=first), carry=carry)
+        assert amounts(bill)["Demand"] == 10 * kilowatts
+
+
 def test_ratchets_of_periods_look_back_on_the_same_period() -> None:
     tiers = ((DemandTier(None, d("10")),), (DemandTier(None, d("1")),))
     charge = demand(calendar=DAY_AND_NIGHT, tiers=tiers, ratchet=Ratchet(d("0.5"), 11))

@@ -3,7 +3,7 @@
 Known intervals are kept by meter and start, so the state depends on the set of intervals alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,6 +22,7 @@ from metertwin.apps.app import (
     Finding,
     History,
     HistoryWanted,
+    NotNow,
     Outcome,
     Output,
     Proposal,
@@ -31,11 +32,13 @@ from metertwin.apps.app import (
 from metertwin.apps.view import GroupView
 from metertwin.core.clock import from_us
 from metertwin.core.command import CommandKind
-from metertwin.core.errors import NotFoundError
+from metertwin.core.errors import InvalidInputError, NotFoundError
+from metertwin.core.ids import MeterId
 from metertwin.core.obis import Obis
 
 IMPORT_ENERGY = Obis.parse("1-0:1.8.0*255")
 QUARTER_US = 900_000_000
+MOST_WH = 10_000
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class Counting:
             registers=(IMPORT_ENERGY,),
             window_days=int(str(self.settings.config.get("window_days", 2))),
             wakes=True,
+            needs_whole_group=bool(self.settings.config.get("needs_whole_group")),
         )
 
     def on_intervals(self, view: GroupView) -> Outcome:
@@ -123,6 +127,15 @@ class Counting:
         self.wake_count += 1
         return NOTHING
 
+    def not_now(self, _view: GroupView) -> NotNow | None:
+        """Object as the configuration says, until somebody changes the limit."""
+        said = self.settings.config.get("not_now")
+        if self.limit_wh != self.settings.config.get("limit_wh", 1000):
+            return None
+        if said == "break":
+            raise ZeroDivisionError("an app's bug")
+        return NotNow(*said) if isinstance(said, list) else said  # type: ignore[return-value] # odd on purpose
+
     def history_wanted(self, _view: GroupView, asked: Asked) -> HistoryWanted | None:
         if isinstance(asked.arguments, Over) and asked.meter is not None:
             span = asked.arguments
@@ -135,6 +148,8 @@ class Counting:
             before, self.limit_wh = self.limit_wh, arguments.limit_wh
             if self.limit_wh < 0:
                 raise OverflowError("negative")
+            if self.limit_wh > MOST_WH:
+                raise InvalidInputError(f"The limit is {self.limit_wh} Wh; {MOST_WH} is the most.")
             said = Output(None, "limit", view.now, {"limit_wh": self.limit_wh}, self.limit_wh)
             return Answer({"before": before, "limit_wh": self.limit_wh}, Outcome([said]))
         if isinstance(arguments, Over):
@@ -157,13 +172,23 @@ class Counting:
             }
         )
 
+    def share(self, meters: Sequence[MeterId]) -> bytes:
+        counted = {str(each): self.energy_wh[each] for each in meters if each in self.energy_wh}
+        return self._packed(counted, self.limit_wh)
+
+    def join(self, states: Sequence[bytes]) -> bytes:
+        parts = [msgspec.json.decode(octets) for octets in states]
+        energy_wh = {meter: dict(known) for part in parts for meter, known in part["energy"]}
+        return self._packed(energy_wh, parts[0]["limit_wh"])
+
     def save(self) -> bytes:
+        return self._packed(self.energy_wh, self.limit_wh)
+
+    def _packed(self, energy_wh: Mapping[str, Mapping[int, int]], limit_wh: int) -> bytes:
         plain: Mapping[str, object] = {
             "version": self.version,
-            "limit_wh": self.limit_wh,
-            "energy": [
-                [meter, sorted(self.energy_wh[meter].items())] for meter in sorted(self.energy_wh)
-            ],
+            "limit_wh": limit_wh,
+            "energy": [[meter, sorted(energy_wh[meter].items())] for meter in sorted(energy_wh)],
         }
         return msgspec.json.encode(plain)
 

@@ -307,7 +307,8 @@ class Balance:
         charged_amount: Bills since the account was opened, the running month's so far included.
         emergency_credit: How far below 0 the balance may go.
         per_day_amount: The running month's projected cost per day.
-        left_days: Until the balance is used up at that rate; None: it never is.
+        left_days: Until the balance is used up at that rate; None: it never is, or nothing is
+            known of the running month yet.
         standing: `ok`, `low` or `exhausted`.
     """
 

@@ -1,5 +1,6 @@
 """The app: what it says of itself, what it does with intervals and time, whom requests go to."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from metertwin.apps.app import (
@@ -18,8 +19,9 @@ from metertwin.apps.tariff.app.prepaid import watch_purses
 from metertwin.apps.tariff.app.requests import HANDLERS, KINDS
 from metertwin.apps.tariff.app.run import BillingRun
 from metertwin.apps.tariff.app.settings import USUAL_REGISTERS, read_settings
-from metertwin.apps.tariff.app.state import State
+from metertwin.apps.tariff.app.state import State, joined
 from metertwin.apps.view import GroupView
+from metertwin.core.ids import MeterId
 
 _HOUR_S = 3600
 # The running month and the last, while a week before it and three days behind it are at hand.
@@ -79,6 +81,14 @@ class TariffApp:
     def save(self) -> bytes:
         """Return the state; equal states give equal bytes."""
         return self._desk.state.pack()
+
+    def share(self, meters: Sequence[MeterId]) -> bytes:
+        """Return the state as if the group had been these meters only."""
+        return self._desk.state.of(frozenset(meters)).pack()
+
+    def join(self, states: Sequence[bytes]) -> bytes:
+        """Return one state of several; raises AppStateError for one of another version."""
+        return joined([State.unpack(each) for each in states]).pack()
 
     def restore(self, octets: bytes) -> None:
         """Take a state back; raises AppStateError for one of another version."""

@@ -9,7 +9,7 @@ from metertwin.apps.tariff.app.answers import GroupBills, MeterTotal, MonthBill
 from metertwin.apps.tariff.app.arguments import BillArguments, BillsArguments
 from metertwin.apps.tariff.app.chain import month_at, read_month
 from metertwin.apps.tariff.app.desk import Desk, row_of
-from metertwin.apps.tariff.app.errors import BillingRequestError, NoUsageError
+from metertwin.apps.tariff.app.errors import BillingRequestError, NotBilledError, NoUsageError
 from metertwin.apps.tariff.app.notes import basis_of
 from metertwin.apps.tariff.app.past import past_wanted, rate_past
 from metertwin.apps.tariff.app.so_far import bill_so_far, open_start, so_far_wanted
@@ -17,7 +17,7 @@ from metertwin.apps.tariff.app.state import Issued
 from metertwin.apps.tariff.bill import Bill
 from metertwin.apps.view import GroupView
 from metertwin.core.clock import from_us
-from metertwin.core.errors import NotFoundError
+from metertwin.core.errors import MeterTwinError, NotFoundError
 from metertwin.core.ids import MeterId
 
 
@@ -28,7 +28,8 @@ def so_far_history(desk: Desk, view: GroupView, asked: Asked) -> HistoryWanted |
 
 def answer_so_far(desk: Desk, view: GroupView, asked: Asked, history: History) -> Answer:
     """Answer `bill_so_far`."""
-    return Answer(bill_so_far(desk.open_months(view, row_of(view, asked), history), view))
+    row = row_of(view, asked)
+    return Answer(bill_so_far(desk.open_months(view, row, history), view, view.meters[row]))
 
 
 def bill_history(desk: Desk, view: GroupView, asked: Asked) -> HistoryWanted | None:
@@ -54,9 +55,10 @@ def answer_bill(desk: Desk, view: GroupView, asked: Asked, history: History) -> 
         for chained in months.chain:
             if chained.month == month:
                 bill = chained.bill(0)
-                notes = months.usage.sentences(0, chained.first_index, chained.end_index)
-                basis = basis_of(bill, months.newest_us, view.now, notes)
+                basis = basis_of(bill, months.newest_us, view.now, months.notes(chained))
                 return Answer(MonthBill(basis, bill, is_issued=False))
+        if month == months.month:
+            raise NoUsageError(months.silence, meter=meter)
     for past in rate_past(desk, view, [row], month, history):
         if not past.is_told(0):
             raise _no_usage(meter, month, past.begins_us(0))
@@ -71,9 +73,10 @@ def bills_history(desk: Desk, view: GroupView, asked: Asked) -> HistoryWanted | 
     months, open_rows = {}, []
     for row in _rows(view, asked):
         meter = view.meters[row]
-        if desk.settings.terms(meter) is None:
-            continue
-        month = _group_month(desk, view, asked, meter)
+        try:
+            month = _group_month(desk, view, asked, meter)
+        except NotBilledError:
+            continue  # the answer says so
         if desk.state.issued(month, meter) is None:
             open_rows.append(row)
             months[month] = row
@@ -92,7 +95,11 @@ def answer_bills(desk: Desk, view: GroupView, asked: Asked, history: History) ->
         if desk.settings.terms(meter) is None:
             listed[row] = MeterTotal(meter, None, note="It has no tariff.")
             continue
-        month = _group_month(desk, view, asked, meter)
+        try:
+            month = _group_month(desk, view, asked, meter)
+        except NotBilledError as error:
+            listed[row] = MeterTotal(meter, None, note=str(error))
+            continue
         issued = desk.state.issued(month, meter)
         if issued is None:
             unissued.setdefault(month, []).append(row)
@@ -102,9 +109,13 @@ def answer_bills(desk: Desk, view: GroupView, asked: Asked, history: History) ->
             listed[row] = _total(bills[row], issued.revisions[-1].revision)
     newest_us = -1
     for month, rows in sorted(unissued.items()):
-        for row, bill, row_newest_us in _rated(desk, view, (rows, month), history):
+        for row, rated in _rated(desk, view, (rows, month), history):
+            if isinstance(rated, MeterTwinError):
+                listed[row] = MeterTotal(view.meters[row], None, note=str(rated))
+                continue
+            bills[row], row_newest_us = rated
             newest_us = max(newest_us, row_newest_us)
-            bills[row], listed[row] = bill, _total(bill, None)
+            listed[row] = _total(bills[row], None)
     totals: dict[str, Decimal] = {}
     for bill in bills.values():
         totals[bill.currency] = totals.get(bill.currency, Decimal(0)) + bill.total
@@ -123,11 +134,23 @@ def answer_bills(desk: Desk, view: GroupView, asked: Asked, history: History) ->
 
 def _rated(
     desk: Desk, view: GroupView, wanted: tuple[list[int], date], history: History
-) -> Iterator[tuple[int, Bill, int]]:
-    for past in rate_past(desk, view, wanted[0], wanted[1], history):
+) -> Iterator[tuple[int, tuple[Bill, int] | MeterTwinError]]:
+    """Yield row, bill and newest interval, or why a meter cannot be billed; the others are."""
+    rows, month = wanted
+    try:
+        pasts = rate_past(desk, view, rows, month, history)
+    except MeterTwinError as error:
+        if len(rows) == 1:
+            yield rows[0], error
+            return
+        half = len(rows) // 2
+        yield from _rated(desk, view, (rows[:half], month), history)
+        yield from _rated(desk, view, (rows[half:], month), history)
+        return
+    for past in pasts:
         for place, row in enumerate(past.rows):
             if past.is_told(place):
-                yield row, past.chained.bill(place), int(past.usage.newest_us[place])
+                yield row, (past.chained.bill(place), int(past.usage.newest_us[place]))
 
 
 def _month(desk: Desk, view: GroupView, asked: Asked) -> date:

@@ -31,8 +31,10 @@ from metertwin.core.batch import Int64s
 from metertwin.core.clock import from_us, to_us
 from metertwin.core.ids import MeterId
 from metertwin.core.local_time import local_day_edges_us, local_hour_edges_us, local_label
+from metertwin.core.money import rounded_together
 
 _DAYS_MAX = 400
+_COST_DIGITS = 4
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _COST_IS = (
     "Cost is energy, critical peaks, levies and feed-in, each month's lines shared by energy "
@@ -224,24 +226,29 @@ def _summed(
     scale = Decimal(1).scaleb(batch.scaler - 3)
     order = np.argsort(bucket, kind="stable")
     bounds = np.searchsorted(bucket[order], np.arange(count + 1)).tolist()
+    owns = [inside[order[first:end]] for first, end in pairwise(bounds)]
+    exact = [_cost_of(costs, own) for own in owns]
+    amounts = rounded_together(exact, _cost_of(costs, inside), _COST_DIGITS)
     buckets = []
-    for label, (first, end) in zip(labels, pairwise(bounds), strict=True):
-        own = inside[order[first:end]]
+    for label, own, amount in zip(labels, owns, amounts, strict=True):
         if not len(own):
             continue
         exported = 0 if batch.export_counts is None else int(batch.export_counts[0, own].sum())
-        cost = sum((costs[index] for index in own.tolist()), Decimal(0))
         buckets.append(
             UsageBucket(
                 label=label,
                 import_kwh=int(batch.import_counts[0, own].sum()) * scale,
                 export_kwh=exported * scale,
-                cost_amount=cost.quantize(Decimal("0.0001")),
+                cost_amount=amount,
                 estimated_share=_share_of(batch.is_estimated, own),
                 known_share=1.0 - _share_of(batch.is_missing, own),
             )
         )
     return buckets
+
+
+def _cost_of(costs: list[Decimal], own: Int64s) -> Decimal:
+    return sum((costs[index] for index in own.tolist()), Decimal(0))
 
 
 def _share_of(flags: np.ndarray | None, own: Int64s) -> float:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from metertwin.apps.tariff.app.errors import BillingRequestError
+from metertwin.apps.tariff.app.errors import BillingRequestError, NotBilledError
 from metertwin.apps.tariff.app.settings import BillingSettings
 from metertwin.apps.tariff.app.state import State
 from metertwin.apps.tariff.app.usage import Usage
@@ -109,6 +109,24 @@ def tariffs_of_months(
     while month <= last:
         months.append((month, settings.tariff_on(meter, month)))
         month = next_month(month)
+    return months
+
+
+def tariffs_back_to(
+    settings: BillingSettings, meter: MeterId, first: date, last: date
+) -> list[tuple[date, Tariff]]:
+    """Return month and tariff of a meter's months up to `last`, from `first` on or where it begins.
+
+    Raises:
+        NotBilledError: The meter has no tariff in the last month.
+    """
+    months = [(last, settings.tariff_on(meter, last))]
+    while months[0][0] > first:
+        before = month_before(months[0][0])
+        try:
+            months.insert(0, (before, settings.tariff_on(meter, before)))
+        except NotBilledError:
+            break
     return months
 
 

@@ -12,8 +12,7 @@ from metertwin.apps.tariff.app.answers import CheapestHours, PricedSpan
 from metertwin.apps.tariff.app.arguments import CheapestArguments
 from metertwin.apps.tariff.app.desk import Desk, row_of
 from metertwin.apps.tariff.app.errors import BillingRequestError, NoPriceError
-from metertwin.apps.tariff.app.notes import basis_of
-from metertwin.apps.tariff.app.prices import PriceAhead, current_blocks, prices_ahead
+from metertwin.apps.tariff.app.prices import PriceAhead, prices_ahead
 from metertwin.apps.view import GroupView
 from metertwin.core.clock import from_us, to_us
 from metertwin.core.local_time import local_label
@@ -37,8 +36,7 @@ def answer_cheapest(desk: Desk, view: GroupView, asked: Asked, history: History)
     assert isinstance(arguments, CheapestArguments)
     _check(arguments)
     months = desk.open_months(view, row_of(view, asked), history)
-    bill, tariff = months.bill, months.running.tariff
-    blocks = current_blocks(bill, tariff)
+    tariff, blocks = months.tariff, months.blocks()
     first_us = -(-to_us(view.now) // _STEP_US) * _STEP_US
     starts_us = first_us + np.arange(arguments.within_h * _STEPS_PER_HOUR) * _STEP_US
     ahead = prices_ahead(tariff, desk.state, starts_us.astype(np.int64), blocks)
@@ -57,7 +55,7 @@ def answer_cheapest(desk: Desk, view: GroupView, asked: Asked, history: History)
     zone = ZoneInfo(tariff.zone)
     return Answer(
         CheapestHours(
-            basis=basis_of(bill, months.newest_us, view.now, _notes(bill.credit_kwh)),
+            basis=months.basis(view.now, _notes(months.credit_kwh())),
             spans=_spans(ahead, cheapest.steps, zone),
             price_per_kwh=_mean(cheapest.price, count),
             cost_amount=amounts[0],

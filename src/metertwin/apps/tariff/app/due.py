@@ -1,5 +1,6 @@
 """Which months of which meters are to be issued or rated again now."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +22,8 @@ from metertwin.core.errors import ConflictError, MeterTwinError
 from metertwin.core.ids import MeterId
 from metertwin.core.interval_table import IntervalTable
 from metertwin.core.obis import Obis
+
+_NUMBERS = re.compile("[0-9]+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +91,9 @@ class Due:
 
     def _refuse(self, meter: MeterId, account: Account, reason: str) -> None:
         self._refused.add(meter)
-        if account.refused != reason:
+        # A reason that differs in its numbers alone is told already: today's date, until when
+        # prices are known.
+        if _NUMBERS.sub("", account.refused) != _NUMBERS.sub("", reason):
             account.refused = reason
             self.findings.append(Finding(meter, "bill_refused", self.view.now, reason))
 
@@ -153,10 +158,13 @@ class Due:
             if job.end_us > now_us or now_us < self._deadline_us(job, account):
                 break
             account.last_month = job.month
+            account.skipped.append(job.month)
+            terms = self.settings.terms(meter)
+            is_prepaid = terms is not None and terms.is_prepaid
             detail = (
                 f"{job.month:%B %Y} was not issued: intervals are at hand only from "
                 f"{from_us(first_us).isoformat()} on. Ask for its bill; it is rated from history "
-                "then."
+                f"then.{' The prepaid account is not charged for it.' if is_prepaid else ''}"
             )
             self.findings.append(Finding(meter, "bill_not_issued", self.view.now, detail))
             job = self._next(row, meter, account)

@@ -1,5 +1,6 @@
 """What a bill rests on besides its intervals, in sentences."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -33,18 +34,40 @@ def scope_start(tariff: Tariff, month: date) -> date:
     return min([*starts, *(_months_back(month, back) for back in backs)])
 
 
-def counted_from(tariff: Tariff, month: date, since: date) -> list[str]:
-    """Say since when credits, peaks and yearly sums were counted, if not from their start.
+def counted_from(
+    tariff: Tariff, month: date, since: date, skipped: Sequence[date] = ()
+) -> list[str]:
+    """Say since when credits, peaks and yearly sums were counted, and without which months.
 
     Args:
         tariff: The month's.
         month: The month billed.
         since: First month that was counted.
+        skipped: Months that were not billed, ascending.
     """
-    if scope_start(tariff, month) >= since:
-        return []
-    told = "Credits, earlier demand peaks and sums of the year are counted from"
-    return [f"{told} {since:%B %Y} on, when billing began here."]
+    start, told = scope_start(tariff, month), []
+    if start < since:
+        told.append(
+            "Credits, earlier demand peaks and sums of the year are counted from "
+            f"{since:%B %Y} on, when billing began here."
+        )
+    if left_out := [each for each in skipped if max(start, since) <= each < month]:
+        told.append(
+            "Not billed here, and empty in credits, earlier demand peaks and sums of the year: "
+            f"{named(left_out)}."
+        )
+    return told
+
+
+def named(months: Sequence[date]) -> str:
+    """Return months as a sentence names them.
+
+    Example:
+        >>> named([date(2025, 12, 1), date(2026, 1, 1), date(2026, 2, 1)])
+        'December 2025, January 2026 and February 2026'
+    """
+    *first, last = [f"{month:%B %Y}" for month in months]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def began_note(usage: Usage, row: int, chained: ChainMonth) -> list[str]:
@@ -70,6 +93,23 @@ def basis_of(bill: Bill, newest_us: int, now: datetime, notes: list[str]) -> Bas
         age_s=None if newest is None else (now - newest).total_seconds(),
         estimated_count=bill.estimated_count,
         missing_count=bill.missing_count,
+        notes=notes,
+    )
+
+
+def basis_of_tariff(tariff: Tariff, newest_us: int, now: datetime, notes: list[str]) -> Basis:
+    """Return what an answer rests on that no bill is behind."""
+    newest = None if newest_us < 0 else from_us(newest_us)
+    return Basis(
+        tariff=tariff.id,
+        tariff_version=tariff.version,
+        tier_rule=tariff.energy.tier_rule if isinstance(tariff.energy, EnergyCharge) else None,
+        metering=tariff.export.metering,
+        currency=tariff.currency,
+        newest_interval_end=newest,
+        age_s=None if newest is None else (now - newest).total_seconds(),
+        estimated_count=0,
+        missing_count=0,
         notes=notes,
     )
 

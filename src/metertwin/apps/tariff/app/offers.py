@@ -6,14 +6,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from metertwin.apps.app import Answer, Asked, History
-from metertwin.apps.tariff.app.answers import Basis, TariffListed, TariffNow
+from metertwin.apps.tariff.app.answers import TariffListed, TariffNow
 from metertwin.apps.tariff.app.desk import Desk, row_of
 from metertwin.apps.tariff.app.errors import NotBilledError
-from metertwin.apps.tariff.app.prices import current_blocks
+from metertwin.apps.tariff.app.notes import basis_of_tariff
 from metertwin.apps.tariff.documents import tariff_to_plain
 from metertwin.apps.tariff.energy import EnergyCharge
 from metertwin.apps.tariff.schedule import period_indices
-from metertwin.apps.tariff.tariff import Tariff
 from metertwin.apps.view import GroupView
 from metertwin.core.clock import from_us, to_us
 from metertwin.core.errors import MeterTwinError
@@ -28,9 +27,9 @@ def answer_tariff(desk: Desk, view: GroupView, asked: Asked, history: History) -
     tariff = desk.settings.tariff_on(view.meters[row], view.now.date())
     try:
         months = desk.open_months(view, row, history)
-        basis, blocks = _basis(tariff, months.newest_us, view), current_blocks(months.bill, tariff)
+        basis, blocks = months.basis(view.now, []), months.blocks()
     except MeterTwinError as error:
-        basis, blocks = _basis(tariff, -1, view, str(error)), {}
+        basis, blocks = basis_of_tariff(tariff, -1, view.now, [str(error)]), {}
     document = tariff_to_plain(tariff)
     if not isinstance(tariff.energy, EnergyCharge):
         return Answer(TariffNow(basis, tariff.name, "", None, "", None, document))
@@ -80,21 +79,4 @@ def answer_tariffs(desk: Desk, view: GroupView, _asked: Asked, _history: History
             for versions in desk.settings.versions.values()
             for version in versions
         ]
-    )
-
-
-def _basis(tariff: Tariff, newest_us: int, view: GroupView, *notes: str) -> Basis:
-    newest = None if newest_us < 0 else from_us(newest_us)
-    rule = tariff.energy.tier_rule if isinstance(tariff.energy, EnergyCharge) else None
-    return Basis(
-        tariff=tariff.id,
-        tariff_version=tariff.version,
-        tier_rule=rule,
-        metering=tariff.export.metering,
-        currency=tariff.currency,
-        newest_interval_end=newest,
-        age_s=None if newest is None else (view.now - newest).total_seconds(),
-        estimated_count=0,
-        missing_count=0,
-        notes=list(notes),
     )

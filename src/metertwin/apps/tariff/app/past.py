@@ -11,9 +11,10 @@ from metertwin.apps.tariff.app.chain import (
     ChainMonth,
     edges_us_of,
     rate_chain,
-    tariffs_of_months,
+    tariffs_back_to,
 )
 from metertwin.apps.tariff.app.desk import Desk
+from metertwin.apps.tariff.app.errors import NotBilledError
 from metertwin.apps.tariff.app.notes import began_note, counted_from, scope_start
 from metertwin.apps.tariff.app.usage import HOUR_US, Span, Usage, source_of
 from metertwin.apps.tariff.rating import Carry
@@ -61,16 +62,19 @@ def past_wanted(
     desk: Desk, view: GroupView, rows: Sequence[int], first: date, last: date
 ) -> HistoryWanted | None:
     """Return the history that bills of months need, credit years and the like included."""
-    if not rows:
-        return None
-    start_us, end_us = np.iinfo(np.int64).max, 0
+    start_us, end_us, meters = np.iinfo(np.int64).max, 0, []
     for row in rows:
-        meter = view.meters[row]
-        start = scope_start(desk.settings.tariff_on(meter, first), first)
-        start_us = min(start_us, edges_us_of(desk.settings.tariff_on(meter, first), start)[0])
-        end_us = max(end_us, edges_us_of(desk.settings.tariff_on(meter, last), last)[1])
+        try:
+            start, tariff = _tariffs(desk, view, row, first)[0]
+            end_tariff = desk.settings.tariff_on(view.meters[row], last)
+        except NotBilledError:
+            continue  # the answer says so
+        start_us = min(start_us, edges_us_of(tariff, start)[0])
+        end_us = max(end_us, edges_us_of(end_tariff, last)[1])
+        meters.append(view.meters[row])
+    if not meters:
+        return None
     end_us = min(end_us, to_us(view.now) // HOUR_US * HOUR_US)
-    meters = [view.meters[row] for row in rows]
     registers = desk.settings.registers.all()
     return HistoryWanted(registers, from_us(start_us), from_us(end_us), meters)
 
@@ -81,6 +85,7 @@ def rate_past(
     """Rate a month of several meters, each tariff in one pass; meters without usage are left out.
 
     Raises:
+        NotBilledError: A meter has no tariff in the month.
         RatingError: The intervals do not suit the tariff.
     """
     groups: dict[tuple[Tariff, ...], list[int]] = {}
@@ -108,4 +113,4 @@ def rate_past(
 def _tariffs(desk: Desk, view: GroupView, row: int, month: date) -> list[tuple[date, Tariff]]:
     meter = view.meters[row]
     start = scope_start(desk.settings.tariff_on(meter, month), month)
-    return tariffs_of_months(desk.settings, meter, start, month)
+    return tariffs_back_to(desk.settings, meter, start, month)

@@ -1,5 +1,6 @@
 """Prepaid accounts: payments, what is left, and telling it when that is little."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from metertwin.apps.tariff.app.errors import (
     NotBilledError,
     TopUpConflictError,
 )
-from metertwin.apps.tariff.app.notes import basis_of
+from metertwin.apps.tariff.app.notes import basis_of_tariff, named
 from metertwin.apps.tariff.app.so_far import OpenMonths
 from metertwin.apps.tariff.app.state import Purse
 from metertwin.apps.tariff.app.usage import DAY_US
@@ -28,7 +29,7 @@ _ORDER = ("ok", "low", "exhausted")
 
 
 def answer_top_up(desk: Desk, view: GroupView, asked: Asked, history: History) -> Answer:
-    """Answer `top_up`: the payment counts once, whatever happens."""
+    """Answer `top_up`: the payment counts once, and whatever keeps bills from being rated."""
     arguments = asked.arguments
     assert isinstance(arguments, TopUpArguments)
     row = row_of(view, asked)
@@ -42,7 +43,7 @@ def answer_top_up(desk: Desk, view: GroupView, asked: Asked, history: History) -
             f"Payment {arguments.id!r} of {arguments.amount} {tariff.currency} is none; give an id "
             f"and an amount above 0 with at most {digits} digits behind the point."
         )
-    purse = desk.state.purses.setdefault(meter, Purse(month_at(tariff, view.now)))
+    purse = desk.state.purses.get(meter, Purse(month_at(tariff, view.now)))
     known = purse.top_ups.get(arguments.id, arguments.amount)
     if known != arguments.amount:
         raise TopUpConflictError(
@@ -50,13 +51,16 @@ def answer_top_up(desk: Desk, view: GroupView, asked: Asked, history: History) -
             f"{arguments.amount} {tariff.currency} now; give each payment an id of its own.",
             id=arguments.id,
         )
+    months = _open_months(desk, view, row, history)
     purse.top_ups[arguments.id] = arguments.amount
-    return Answer(_balance(desk, view, row, history))
+    desk.state.purses[meter] = purse
+    return Answer(_balance(desk, view, row, months))
 
 
 def answer_balance(desk: Desk, view: GroupView, asked: Asked, history: History) -> Answer:
     """Answer `balance`."""
-    return Answer(_balance(desk, view, row_of(view, asked), history))
+    row = row_of(view, asked)
+    return Answer(_balance(desk, view, row, _open_months(desk, view, row, history)))
 
 
 def watch_purses(desk: Desk, view: GroupView) -> list[Finding]:
@@ -69,7 +73,7 @@ def watch_purses(desk: Desk, view: GroupView) -> list[Finding]:
         try:
             tariff, _ = _prepayment(desk, view, meter)
             purse = desk.state.purses.setdefault(meter, Purse(month_at(tariff, view.now)))
-            balance = _balance(desk, view, row, {})
+            balance = _balance(desk, view, row, desk.open_months(view, row, {}))
         except MeterTwinError:
             continue  # without intervals or prices there is nothing new to say
         if _ORDER.index(balance.standing) > _ORDER.index(purse.standing):
@@ -82,18 +86,36 @@ def watch_purses(desk: Desk, view: GroupView) -> list[Finding]:
     return findings
 
 
-def _balance(desk: Desk, view: GroupView, row: int, history: History) -> Balance:
+def _open_months(
+    desk: Desk, view: GroupView, row: int, history: History
+) -> OpenMonths | MeterTwinError:
+    try:
+        return desk.open_months(view, row, history)
+    except MeterTwinError as error:
+        return error
+
+
+def _balance(desk: Desk, view: GroupView, row: int, months: OpenMonths | MeterTwinError) -> Balance:
+    """Return the balance; of months that cannot be rated, only what was issued is charged."""
     meter = view.meters[row]
     tariff, terms = _prepayment(desk, view, meter)
     purse = desk.state.purses.get(meter, Purse(month_at(tariff, view.now)))
-    months = desk.open_months(view, row, history)
-    charged = purse.charged_before_amount + _charged(desk, months, meter, purse.opened)
+    if isinstance(months, MeterTwinError):
+        not_issued, per_day = _NOTHING, None
+        told = f"What was not issued yet is not charged yet: {months}"
+        basis = basis_of_tariff(tariff, -1, view.now, [told])
+    else:
+        not_issued, per_day = _not_issued(months, purse.opened), _per_day(months)
+        notes = [] if months.bill is None else months.notes(months.chain[-1])
+        basis = months.basis(view.now, notes)
+    if free := _not_charged(desk, meter, purse.opened):
+        told = f"Not issued and not charged: {named(free)}; `bill` says what it comes to."
+        basis = replace(basis, notes=[told, *basis.notes])
+    charged = purse.charged_before_amount + _issued(desk, meter, purse.opened) + not_issued
     topped_up = sum(list(purse.top_ups.values()), _NOTHING)
     balance = topped_up - charged
-    per_day = _per_day(months)
-    bill = months.bill
     return Balance(
-        basis=basis_of(bill, months.newest_us, view.now, months.notes()),
+        basis=basis,
         balance=balance,
         topped_up_amount=topped_up,
         charged_amount=charged,
@@ -104,22 +126,31 @@ def _balance(desk: Desk, view: GroupView, row: int, history: History) -> Balance
     )
 
 
-def _charged(desk: Desk, months: OpenMonths, meter: MeterId, opened: date) -> Decimal:
-    issued = [
+def _not_charged(desk: Desk, meter: MeterId, opened: date) -> list[date]:
+    account = desk.state.accounts.get(meter)
+    return [] if account is None else [month for month in account.skipped if month >= opened]
+
+
+def _issued(desk: Desk, meter: MeterId, opened: date) -> Decimal:
+    totals = [
         each.revisions[-1].total for month, each in desk.state.issued_of(meter) if month >= opened
     ]
-    running = [
+    return sum(totals, _NOTHING)
+
+
+def _not_issued(months: OpenMonths, opened: date) -> Decimal:
+    totals = [
         chained.rated.totals(chained.month_index)[0]
         for chained in months.chain
         if chained.month >= opened
     ]
-    return sum([*issued, *running], _NOTHING)
+    return sum(totals, _NOTHING)
 
 
 def _per_day(months: OpenMonths) -> Decimal | None:
     if months.projected_total is None:
         return None
-    start_us, end_us = edges_us_of(months.running.tariff, months.running.month)
+    start_us, end_us = edges_us_of(months.tariff, months.month)
     days = round((end_us - start_us) / DAY_US)
     return (months.projected_total / days).quantize(Decimal("0.0001"))
 

@@ -33,13 +33,13 @@ class PriceAhead:
     periods: list[str]
 
 
-def current_blocks(bill: Bill, tariff: Tariff) -> dict[str, int]:
+def current_blocks(bill: Bill | None, tariff: Tariff) -> dict[str, int]:
     """Return the block each period's energy stands in by a bill so far, from 1; 0: no blocks."""
     charge = tariff.energy
     if not isinstance(charge, EnergyCharge):
         return {}
     reached: dict[str, int] = {}
-    for line in bill.lines:
+    for line in [] if bill is None else bill.lines:
         if line.kind is ChargeKind.ENERGY and line.quantity:
             reached[line.period] = max(reached.get(line.period, 0), line.tier)
     if charge.tier_basis is TierBasis.TOTAL:

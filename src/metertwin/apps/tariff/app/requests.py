@@ -103,8 +103,7 @@ HANDLERS = {
     ),
     "top_up": Handler(
         _changes(takes.TopUpArguments, "Pay into a prepaid account; an id counts once."),
-        answer_top_up,
-        so_far_history,
+        answer_top_up,  # no history: a payment does not wait for the recorder
     ),
     "balance": Handler(
         _reads(takes.NoArguments, "What is left of a prepaid account, and for how long."),

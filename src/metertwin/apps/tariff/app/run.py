@@ -20,7 +20,12 @@ from metertwin.apps.tariff.app.carries import joined, split
 from metertwin.apps.tariff.app.chain import ChainMonth, dynamics_of, rate_chain
 from metertwin.apps.tariff.app.due import Due, Job
 from metertwin.apps.tariff.app.notes import began_note, counted_from
-from metertwin.apps.tariff.app.outputs import bill_output, changed_finding
+from metertwin.apps.tariff.app.outputs import (
+    bill_output,
+    changed_finding,
+    doubtful_finding,
+    together,
+)
 from metertwin.apps.tariff.app.reasons import reasons_of
 from metertwin.apps.tariff.app.state import Issued
 from metertwin.apps.tariff.app.usage import DAY_US, Span, Usage, UsageReader
@@ -63,6 +68,7 @@ class BillingRun:
                 groups.setdefault(key, []).append(job)
             for key in sorted(groups):
                 self._rate(groups[key], due)
+        self.findings = together(self.findings)
         self._forget()
 
     def _forget(self) -> None:
@@ -104,6 +110,7 @@ class BillingRun:
         old = state.issued(job.month, job.meter)
         came_us = sorted(account.late.pop(job.month.isoformat(), ()))
         account.first_us, account.is_touched = int(usage.first_us[row]), True
+        account.since = state.since(job.meter) or job.month
         causes = self._causes(job, usage.batch)
         before = None if old is None else old.unpacked()
         change, revisions = None, [] if old is None else list(old.revisions)
@@ -124,12 +131,16 @@ class BillingRun:
             revisions.append(revision)
             notes = [
                 *began_note(usage, row, chained),
-                *counted_from(job.tariff, job.month, self._since(job)),
+                *counted_from(job.tariff, job.month, account.since, account.skipped),
                 *usage.sentences(row, chained.first_index, chained.end_index),
             ]
             self.outputs.append(bill_output(bill, revision, notes))
         else:
             bill = before
+        doubts = usage.doubts(row, chained.first_index, chained.end_index)
+        known = [] if old is None else old.doubtful_us
+        if new := [doubts[start_us] for start_us in sorted(doubts) if start_us not in known]:
+            self.findings.append(doubtful_finding(bill, new, self.view.now))
         unmeasured = _runs(usage, row, chained)
         issued = Issued(
             _ENCODER.encode(bill),
@@ -140,6 +151,7 @@ class BillingRun:
             (job.start_us, job.end_us),
             usage.batch.period_us,
             account.first_us,
+            sorted({*known, *doubts}),
         )
         state.issue(job.month, job.meter, issued)
 
@@ -154,10 +166,6 @@ class BillingRun:
         if issued is not None and issued.carry != carry:
             account.late.setdefault(following.isoformat(), set())
             state.issue(following, job.meter, msgspec.structs.replace(issued, carry=carry))
-
-    def _since(self, job: Job) -> date:
-        months = [month for month, _ in self.reader.state.issued_of(job.meter)]
-        return min([job.month, *months])
 
     def _causes(self, job: Job, batch: UsageBatch) -> dict[str, str]:
         """Return all besides intervals that a bill follows from."""

@@ -1,28 +1,37 @@
-"""The months not issued yet, up to the newest interval, and what the running one will come to."""
+"""The months not issued yet, up to the newest interval, and what the running one will come to.
+
+Months that are over are rated whole, as they will be issued. Of the running month there may be no
+interval yet: in its first hour, or while the meter is silent. It has no bill then, and `silence`
+says why; all else is answered nevertheless.
+"""
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import numpy as np
 
 from metertwin.apps.app import History, HistoryWanted
-from metertwin.apps.tariff.app.answers import BillSoFar
+from metertwin.apps.tariff.app.answers import Basis, BillSoFar
 from metertwin.apps.tariff.app.carries import joined
 from metertwin.apps.tariff.app.chain import (
     ChainMonth,
     dynamics_of,
     edges_us_of,
     month_at,
+    month_before,
     rate_chain,
     tariffs_of_months,
 )
 from metertwin.apps.tariff.app.errors import NoUsageError
-from metertwin.apps.tariff.app.notes import basis_of, began_note, counted_from
+from metertwin.apps.tariff.app.notes import basis_of, basis_of_tariff, began_note, counted_from
+from metertwin.apps.tariff.app.prices import current_blocks
 from metertwin.apps.tariff.app.usage import DAY_US, Span, Usage, UsageReader, source_of
 from metertwin.apps.tariff.bill import Bill
+from metertwin.apps.tariff.energy import EnergyCharge, TierScope
 from metertwin.apps.tariff.rating import UsageBatch, rate
 from metertwin.apps.tariff.schedule import next_month
+from metertwin.apps.tariff.tariff import Tariff
 from metertwin.apps.view import GroupView
 from metertwin.core.clock import from_us, to_us
 from metertwin.core.errors import MeterTwinError
@@ -36,41 +45,60 @@ class OpenMonths:
     """A meter's months since the last issued one.
 
     Attributes:
-        usage: Of all of them, so far.
-        chain: Rated, ascending; the last one is the running month.
-        bill: The running month's, so far.
+        month: The running one.
+        tariff: Its tariff.
+        usage: Of all of them, so far; None where there is no interval.
+        chain: Rated, ascending; the last one is the running month, if an interval of it came.
+        bill: The running month's, so far; None where no interval of it came.
+        bill_before: The month's before it; None where that is not at hand.
         since: First month counted, issued ones included.
-        carry: What the last issued month handed on.
+        skipped: Months between that were not issued.
+        newest_us: End of the newest interval known, microseconds since 1970 UTC; -1: none is.
+        silence: Why the running month has no bill; empty where it has one.
         projected_total: Total of the running month at its end; None where it cannot be said.
         projected_how: How it was projected, or why not.
     """
 
-    usage: Usage
+    month: date
+    tariff: Tariff
+    usage: Usage | None
     chain: list[ChainMonth]
-    bill: Bill
+    bill: Bill | None
+    bill_before: Bill | None
     since: date
-    carry: dict[str, Decimal]
+    skipped: list[date]
+    newest_us: int
+    silence: str
     projected_total: Decimal | None
     projected_how: str
 
-    @property
-    def running(self) -> ChainMonth:
-        """The running month."""
-        return self.chain[-1]
-
-    @property
-    def newest_us(self) -> int:
-        """End of the newest interval known, microseconds since 1970 UTC."""
-        return int(self.usage.newest_us[0])
-
-    def notes(self) -> list[str]:
-        """Return what the bill so far rests on besides its intervals."""
-        running = self.running
+    def notes(self, chained: ChainMonth) -> list[str]:
+        """Return what the bill of a month rests on besides its intervals."""
+        assert self.usage is not None  # else there is no month
         return [
-            *began_note(self.usage, 0, running),
-            *counted_from(running.tariff, running.month, self.since),
-            *self.usage.sentences(0, running.first_index, running.end_index),
+            *began_note(self.usage, 0, chained),
+            *counted_from(chained.tariff, chained.month, self.since, self.skipped),
+            *self.usage.sentences(0, chained.first_index, chained.end_index),
         ]
+
+    def basis(self, now: datetime, notes: list[str]) -> Basis:
+        """Return what an answer about the running month rests on."""
+        if self.bill is None:
+            return basis_of_tariff(self.tariff, self.newest_us, now, [self.silence, *notes])
+        return basis_of(self.bill, self.newest_us, now, notes)
+
+    def blocks(self) -> dict[str, int]:
+        """Return the block each period's energy stands in now, from 1; 0: no blocks."""
+        charge, bill = self.tariff.energy, self.bill
+        is_yearly = isinstance(charge, EnergyCharge) and charge.tier_scope is TierScope.YEAR
+        if bill is None and is_yearly and self.month.month != self.tariff.year_start_month:
+            bill = self.bill_before
+        return current_blocks(bill, self.tariff)
+
+    def credit_kwh(self) -> Decimal:
+        """Return the net-metering credit that is left."""
+        bill = self.bill or self.bill_before
+        return Decimal(0) if bill is None else bill.credit_kwh
 
 
 def open_start(reader: UsageReader, view: GroupView, meter: MeterId) -> tuple[date, date]:
@@ -101,7 +129,7 @@ def open_months(reader: UsageReader, view: GroupView, row: int, history: History
 
     Raises:
         NotBilledError: The meter has no tariff.
-        NoUsageError: No interval of the running month came yet.
+        RatingError: The intervals do not suit the tariff.
     """
     meter = view.meters[row]
     first, running = open_start(reader, view, meter)
@@ -110,29 +138,57 @@ def open_months(reader: UsageReader, view: GroupView, row: int, history: History
     carry = {} if account is None else account.carry
     start_us, _ = edges_us_of(tariffs[0][1], first)
     running_us, end_us = edges_us_of(tariffs[-1][1], running)
-    span = Span(np.array([row]), start_us, end_us, to_us(view.now), is_so_far=True)
+    span = Span(np.array([row]), start_us, end_us, to_us(view.now))
+    span = replace(span, is_so_far=True, whole_until_us=running_us)
     source = source_of(view, history)
     usage = reader.read(source, view.meters, span, [tariff for _, tariff in tariffs])
+    chain: list[ChainMonth] = []
+    if usage is not None:
+        chain = rate_chain(reader.state, usage, tariffs, joined([carry]))
     newest_us = -1 if usage is None else int(usage.newest_us[0])
-    if usage is None or newest_us <= running_us:
-        told = (
-            "none is known" if newest_us < 0 else f"the newest ends {from_us(newest_us):%F %R} UTC"
-        )
-        raise NoUsageError(
-            f"No interval of {running:%B %Y} came from meter {meter} yet; {told}.", meter=meter
-        )
-    chain = rate_chain(reader.state, usage, tariffs, joined([carry]))
-    issued = [month for month, _ in reader.state.issued_of(meter)]
-    projected, how = _projection(reader, usage, chain, carry)
-    since = min([first, *issued])
-    return OpenMonths(usage, chain, chain[-1].bill(0), since, carry, projected, how)
+    is_silent = not chain or chain[-1].month != running
+    silence = _silence(meter, running, newest_us) if is_silent else ""
+    projected, how = None, silence
+    if usage is not None and not is_silent:
+        projected, how = _projection(reader, usage, chain, carry)
+    return OpenMonths(
+        month=running,
+        tariff=tariffs[-1][1],
+        usage=usage,
+        chain=chain,
+        bill=None if is_silent else chain[-1].bill(0),
+        bill_before=_bill_before(reader, meter, running, chain),
+        since=reader.state.since(meter) or first,
+        skipped=[] if account is None else list(account.skipped),
+        newest_us=newest_us,
+        silence=silence,
+        projected_total=projected,
+        projected_how=how,
+    )
 
 
-def bill_so_far(months: OpenMonths, view: GroupView) -> BillSoFar:
-    """Return the answer."""
-    bill = months.bill
-    basis = basis_of(bill, months.newest_us, view.now, months.notes())
-    return BillSoFar(basis, bill, months.projected_total, months.projected_how)
+def _silence(meter: MeterId, running: date, newest_us: int) -> str:
+    newest = f"; the newest ends {from_us(newest_us):%F %R} UTC" if newest_us >= 0 else ""
+    return f"No interval of {running:%B %Y} came from meter {meter} yet{newest}."
+
+
+def _bill_before(
+    reader: UsageReader, meter: MeterId, running: date, chain: list[ChainMonth]
+) -> Bill | None:
+    before = month_before(running)
+    for chained in chain:
+        if chained.month == before:
+            return chained.bill(0)
+    issued = reader.state.issued(before, meter)
+    return None if issued is None else issued.unpacked()
+
+
+def bill_so_far(months: OpenMonths, view: GroupView, meter: MeterId) -> BillSoFar:
+    """Return the answer; raises NoUsageError where no interval of the running month came yet."""
+    if months.bill is None:
+        raise NoUsageError(months.silence, meter=meter)
+    basis = months.basis(view.now, months.notes(months.chain[-1]))
+    return BillSoFar(basis, months.bill, months.projected_total, months.projected_how)
 
 
 def _projection(
@@ -191,4 +247,6 @@ def _extended(batch: UsageBatch, pattern_count: int, count: int) -> UsageBatch:
         import_varh_counts=None if reactive is None else reactive[:, at],
         is_estimated=None,
         is_missing=None,
+        is_import_estimated=None,
+        is_export_estimated=None,
     )

@@ -6,7 +6,7 @@ costs what changed since the last one.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -35,6 +35,7 @@ class Issued(msgspec.Struct, frozen=True, array_like=True):
         span_us: Start and end of the month, microseconds since 1970 UTC.
         period_us: Length of an interval.
         first_us: From when on the meter was billed.
+        doubtful_us: Starts of measured intervals that were told to be hardly true.
     """
 
     bill: bytes
@@ -45,6 +46,7 @@ class Issued(msgspec.Struct, frozen=True, array_like=True):
     span_us: tuple[int, int]
     period_us: int
     first_us: int
+    doubtful_us: list[int] = []
 
     def unpacked(self) -> Bill:
         """Return the bill."""
@@ -63,6 +65,8 @@ class Account(msgspec.Struct, array_like=True):
         first_month: The month to be issued first, before any was.
         late: Months to be rated again (YYYY-MM-DD), and which of their intervals came since.
         refused: Why the next month cannot be rated, as last told.
+        since: First month issued: from then on credits, peaks and sums of the year count.
+        skipped: Months that were not issued as the window had lost them, ascending.
     """
 
     seen_us: int
@@ -73,6 +77,8 @@ class Account(msgspec.Struct, array_like=True):
     first_month: date | None = None
     late: dict[str, set[int]] = {}
     refused: str = ""
+    since: date | None = None
+    skipped: list[date] = []
 
 
 class Purse(msgspec.Struct, array_like=True):
@@ -136,6 +142,13 @@ class State:
             if (found := self.months[month].get(meter)) is not None:
                 yield month, found
 
+    def since(self, meter: MeterId) -> date | None:
+        """Return a meter's first month issued; None: none was."""
+        account = self.accounts.get(meter)
+        if account is not None and account.since is not None:
+            return account.since
+        return next((month for month, _ in self.issued_of(meter)), None)
+
     def issue(self, month: date, meter: MeterId, issued: Issued) -> None:
         """Keep a bill."""
         self.months.setdefault(month, {})[meter] = issued
@@ -148,6 +161,23 @@ class State:
             if purse is not None and purse.opened <= month:
                 purse.charged_before_amount += issued.revisions[-1].total
         self._packed.pop(month, None)
+
+    def of(self, meters: Collection[MeterId]) -> "State":
+        """Return the state as if there had been these meters only."""
+        months = {
+            month: {meter: issued for meter, issued in bills.items() if meter in meters}
+            for month, bills in self.months.items()
+        }
+        return State(
+            accounts={meter: each for meter, each in self.accounts.items() if meter in meters},
+            months={month: bills for month, bills in months.items() if bills},
+            edits={meter: each for meter, each in self.edits.items() if meter in meters},
+            edit_count=self.edit_count,
+            purses={meter: each for meter, each in self.purses.items() if meter in meters},
+            prices=dict(self.prices),
+            events={tariff: [*events] for tariff, events in self.events.items()},
+            run_hours=self.run_hours,
+        )
 
     def pack(self) -> bytes:
         """Return it as bytes; equal states give equal bytes."""
@@ -199,6 +229,37 @@ class State:
             run_hours=saved.run_hours,
             _packed=dict(saved.months),
         )
+
+
+def joined(states: Sequence[State]) -> State:
+    """Return one state of several, each of other meters.
+
+    Prices and events count that any of them knows; where another one did not, its issued months are
+    rated again. Billing runs again from the earliest of them on, and finds most of it done.
+    """
+    whole = State(
+        edit_count=max(each.edit_count for each in states),
+        run_hours=min(each.run_hours for each in states),
+    )
+    for state in states:
+        whole.accounts |= state.accounts
+        whole.edits |= state.edits
+        whole.purses |= state.purses
+        for month, bills in state.months.items():
+            whole.months.setdefault(month, {}).update(bills)
+        for tariff, prices in state.prices.items():
+            known = whole.prices.get(tariff)
+            if known is None or known.end_us < prices.end_us:
+                whole.prices[tariff] = prices
+        for tariff, events in state.events.items():
+            whole.events[tariff] = sorted({*whole.events.get(tariff, ()), *events})
+    for state in states:
+        if (state.prices, state.events) == (whole.prices, whole.events):
+            continue
+        for month, bills in state.months.items():
+            for meter in bills:
+                whole.accounts[meter].late.setdefault(month.isoformat(), set())
+    return whole
 
 
 class _Saved(msgspec.Struct, array_like=True):

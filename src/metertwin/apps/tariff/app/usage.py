@@ -1,5 +1,6 @@
 """From intervals to what is rated: read, validated, estimated, edited, cut to billing months."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
@@ -20,8 +21,10 @@ from metertwin.core.errors import NotFoundError
 from metertwin.core.ids import MeterId
 from metertwin.core.interval_table import Flags, IntervalTable
 from metertwin.core.obis import Obis
+from metertwin.core.reading import Origin
 from metertwin.core.vee import (
     Edit,
+    VeeCheck,
     VeeResult,
     edit_from_plain,
     edits_about,
@@ -35,6 +38,7 @@ DAY_US = 24 * HOUR_US
 DAYS_BEFORE = 7
 DAYS_BEHIND = 3
 _SENTENCES_MAX = 12
+_TOO_MUCH = frozenset({VeeCheck.SPIKE, VeeCheck.MAXIMAL_POWER})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +59,10 @@ class PastSource:
         if whole is None or start_us < whole.start_us:
             raise NotFoundError(f"History of {obis} from {from_us(start_us)} on was not fetched.")
         place = {meter: row for row, meter in enumerate(whole.meters)}
-        at = np.array([place[self.meters[row]] for row in rows.tolist()], np.int64)
+        wanted = [self.meters[row] for row in rows.tolist()]
+        if others := [meter for meter in wanted if meter not in place]:
+            raise NotFoundError(f"History of meters {', '.join(others)} was not fetched.")
+        at = np.array([place[meter] for meter in wanted], np.int64)
         return cut(take_rows(whole, at), start_us, min(end_us, whole.end_us))
 
 
@@ -99,25 +106,25 @@ class Usage:
         left = len(told) - _SENTENCES_MAX
         return told if left <= 0 else [*told[:_SENTENCES_MAX], f"And {left} more of the kind."]
 
+    def doubts(self, row: int, first_index: int, end_index: int) -> dict[int, str]:
+        """Return what of [first, end) was measured and is hardly true: sentences by start in us."""
+        first, end = first_index + self.before_count, end_index + self.before_count
+        told: dict[int, str] = {}
+        for result in self.checked:
+            table, findings = result.table, result.findings  # sorted by meter
+            low = bisect_left(findings, row, key=lambda found: found.row)
+            high = bisect_right(findings, row, key=lambda found: found.row)
+            for found in findings[low:high]:
+                at = found.first_index
+                is_billed = first <= at < end and table.origin[row, at] == Origin.MEASURED
+                if found.check in _TOO_MUCH and is_billed:
+                    (sentence,) = replace(result, findings=[found], audit=[]).explained(row)
+                    told.setdefault(table.start_us + at * table.period_us, sentence)
+        return told
+
     def columns(self, first_index: int, end_index: int) -> UsageBatch:
         """Return intervals [first, end) as a batch of their own."""
-        return batch_columns(self.batch, first_index, end_index)
-
-
-def batch_columns(batch: UsageBatch, first_index: int, end_index: int) -> UsageBatch:
-    """Return intervals [first, end) of a batch."""
-    part = np.s_[:, first_index:end_index]
-    exports, reactive = batch.export_counts, batch.import_varh_counts
-    is_estimated, is_missing = batch.is_estimated, batch.is_missing
-    return replace(
-        batch,
-        start_us=batch.start_us + first_index * batch.period_us,
-        import_counts=batch.import_counts[part],
-        export_counts=None if exports is None else exports[part],
-        import_varh_counts=None if reactive is None else reactive[part],
-        is_estimated=None if is_estimated is None else is_estimated[part],
-        is_missing=None if is_missing is None else is_missing[part],
-    )
+        return self.batch.intervals(first_index, end_index)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,6 +137,7 @@ class Span:
         end_us: End of the last month.
         now_us: The meters' time; nothing later is looked at.
         is_so_far: Whether the end is the newest interval known rather than `end_us`.
+        whole_until_us: So far: until then all is read, whatever came.
     """
 
     rows: Int64s
@@ -137,6 +145,7 @@ class Span:
     end_us: int
     now_us: int
     is_so_far: bool = False
+    whole_until_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +186,7 @@ class UsageReader:
         imports = table_of(self.settings.registers.imports)
         newest = newest_us_of(imports)
         if span.is_so_far:
-            end_us = int(newest.max(initial=-1))
+            end_us = max(int(newest.max(initial=-1)), span.whole_until_us)
             if end_us <= span.start_us:
                 return None
             imports = cut(imports, start_us, end_us)

@@ -9,7 +9,8 @@ from metertwin.apps.tariff.documents.document import (
     tariff_to_plain,
     tariff_yaml,
 )
-from metertwin.apps.tariff.documents.problems import Problem, TariffDocumentError
+from metertwin.apps.tariff.documents.problems import TariffDocumentError
+from metertwin.core.documents.problems import Problem
 
 __all__ = [
     "Problem",

@@ -26,13 +26,9 @@ from metertwin.apps.tariff.calendar import (
     Season,
     Switch,
 )
-from metertwin.apps.tariff.documents.place import Place, suggestion
-from metertwin.apps.tariff.documents.scalars import (
-    read_holiday,
-    read_month_day,
-    read_name,
-    shown,
-)
+from metertwin.apps.tariff.documents.scalars import read_holiday, read_month_day
+from metertwin.core.documents.place import Place, suggestion
+from metertwin.core.documents.scalars import read_name, shown
 
 CALENDAR_KEYS = ("days", "seasons", "holidays")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -10,10 +10,10 @@ from typing import TypeVar
 from metertwin.apps.tariff.calendar import Calendar
 from metertwin.apps.tariff.demand import DemandTier
 from metertwin.apps.tariff.documents.calendars import calendar_to_plain, read_calendar
-from metertwin.apps.tariff.documents.place import Place
-from metertwin.apps.tariff.documents.problems import Refused
 from metertwin.apps.tariff.documents.scalars import read_decimal, unit_of
 from metertwin.apps.tariff.energy import Tier
+from metertwin.core.documents.place import Place
+from metertwin.core.documents.problems import Refused
 
 Block = TypeVar("Block", Tier, DemandTier)
 

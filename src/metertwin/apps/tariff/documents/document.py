@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
-
-import yaml
 
 from metertwin.apps.tariff.documents.charges import DEMAND_BLOCK_KEYS, ENERGY_BLOCK_KEYS
-from metertwin.apps.tariff.documents.nodes import Node, compose, decimal_text, tree_of
-from metertwin.apps.tariff.documents.place import Place
-from metertwin.apps.tariff.documents.problems import Problem, Refused, TariffDocumentError
+from metertwin.apps.tariff.documents.problems import TARIFF, TariffDocumentError
 from metertwin.apps.tariff.documents.records import read_record, record_to_plain
 from metertwin.apps.tariff.rating.checks import check_tariff
 from metertwin.apps.tariff.tariff import Tariff, TariffError
+from metertwin.core.documents.nodes import Node, compose, decimal_text, tree_of
+from metertwin.core.documents.place import Place
+from metertwin.core.documents.problems import Problem, Refused
+from metertwin.core.documents.written import yaml_of
 
 
 def parse_tariff(text: str, where: str) -> Tariff:
@@ -38,7 +37,7 @@ def parse_tariff(text: str, where: str) -> Tariff:
         ... ''', "flat.yaml").energy.tiers
         ((Tier(up_to_kwh=None, price_per_kwh=Decimal('0.3020'), sell_per_kwh=None),),)
     """
-    return _tariff_of(compose(text, where), where)
+    return _tariff_of(compose(text, where, TARIFF), where)
 
 
 def tariff_from_plain(plain: Mapping[str, object], where: str) -> Tariff:
@@ -48,7 +47,7 @@ def tariff_from_plain(plain: Mapping[str, object], where: str) -> Tariff:
         TariffDocumentError: As `parse_tariff`, without lines; floats are refused, decimals are
             texts.
     """
-    return _tariff_of(tree_of(plain, where), where)
+    return _tariff_of(tree_of(plain, where, TARIFF), where)
 
 
 def tariff_to_plain(tariff: Tariff) -> dict[str, object]:
@@ -60,10 +59,7 @@ def tariff_to_plain(tariff: Tariff) -> dict[str, object]:
 
 def tariff_yaml(tariff: Tariff) -> str:
     """Return a tariff as YAML: `parse_tariff` of it is the same tariff."""
-    text: str = yaml.dump(
-        tariff_to_plain(tariff), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
-    )
-    return text
+    return yaml_of(tariff_to_plain(tariff), _PRICE_KEYS)
 
 
 def _tariff_of(root: Node, where: str) -> Tariff:
@@ -91,32 +87,3 @@ def _portable(value: object) -> object:
 
 
 _PRICE_KEYS = {*ENERGY_BLOCK_KEYS, *DEMAND_BLOCK_KEYS}
-
-
-class _Dumper(yaml.BaseDumper):
-    """Writes every scalar as it is: `compose` takes none for a number, so none needs quotes."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  the base class's signature
-        return True
-
-
-def _scalar(dumper: _Dumper, value: object) -> yaml.ScalarNode:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    is_plain = text.isprintable() and text != ""
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, None if is_plain else '"')
-
-
-def _mapping(dumper: _Dumper, value: dict[str, Any]) -> yaml.MappingNode:
-    is_short = value.keys() <= _PRICE_KEYS
-    return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=is_short)
-
-
-def _list(dumper: _Dumper, value: list[Any]) -> yaml.SequenceNode:
-    is_short = all(isinstance(item, str | int) for item in value)
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=is_short)
-
-
-for _kind in (str, int, bool):
-    _Dumper.add_representer(_kind, _scalar)
-_Dumper.add_representer(dict, _mapping)
-_Dumper.add_representer(list, _list)

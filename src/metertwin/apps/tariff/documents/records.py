@@ -20,20 +20,18 @@ from metertwin.apps.tariff.documents.charges import (
     read_energy_period,
     read_periods,
 )
-from metertwin.apps.tariff.documents.place import Place
 from metertwin.apps.tariff.documents.scalars import (
-    read_boolean,
-    read_choice,
     read_currency,
-    read_date,
     read_decimal,
     read_integer,
     read_month,
     read_months,
-    read_name,
     read_zone,
 )
 from metertwin.apps.tariff.energy import EnergyCharge, RealTimePrice
+from metertwin.apps.tariff.rating.checks import part_problems
+from metertwin.core.documents.place import Place
+from metertwin.core.documents.scalars import read_boolean, read_choice, read_date, read_name
 from metertwin.core.errors import InvalidInputError
 
 Record = TypeVar("Record")
@@ -81,9 +79,14 @@ def read_record(place: Place, kind: type[Record]) -> Record:
                 values[name] = _read(part, hints[name], name)
     place.finish()
     try:
-        return kind(**values)
+        record = kind(**values)
     except InvalidInputError as error:
         raise place.wrong(str(error)) from error
+    for name, problem in part_problems(record):
+        parts[name].wrong(f"{problem[0].upper()}{problem[1:]}.")
+        place.has_failed = True
+    place.finish()
+    return record
 
 
 def _is_required(item: Field[Any]) -> bool:

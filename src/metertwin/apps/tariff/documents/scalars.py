@@ -1,25 +1,19 @@
-"""Texts of a tariff document as values: exact decimals, dates, days of a year, choices."""
+"""Texts of a tariff document as values: numbers with their unit, days of a year, zones."""
 
 import re
-from datetime import date
 from decimal import Decimal
-from enum import StrEnum
-from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from metertwin.apps.tariff.calendar import CalendarError, Holiday, MonthDay
-from metertwin.apps.tariff.documents.nodes import DIGITS_MAX
-from metertwin.apps.tariff.documents.place import Place, suggestion
+from metertwin.core.documents import scalars
+from metertwin.core.documents.place import Place, suggestion
+from metertwin.core.documents.scalars import read_date, shown
 from metertwin.core.money import MoneyError, checked_currency
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
-_DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _MONTH_DAY = re.compile(r"([0-9]{1,2})-([0-9]{1,2})")
 _DAY_MONTH = re.compile(r"([0-9]{1,2})\.? ([A-Za-z]+)|([A-Za-z]+)(?: ([0-9]{1,2}))?")
@@ -38,7 +32,7 @@ UNITS = {
     "_digits": "digits",
 }
 # Least and greatest value of a key's number; prices may be negative and have none.
-RANGES: dict[str, tuple[Decimal, Decimal | None]] = {
+RANGES: dict[str, scalars.Bounds] = {
     "version": (Decimal(0), None),
     "digits": (Decimal(0), Decimal(6)),
     "month_start_day": (Decimal(1), Decimal(28)),
@@ -70,55 +64,12 @@ def unit_of(name: str) -> str:
 
 def read_decimal(place: Place, name: str = "") -> Decimal:
     """Read a decimal exactly as it is written; `name` is its key, for unit and range."""
-    text = place.text(f"a number{unit_of(name)}")
-    if not _DECIMAL.fullmatch(text) or len(text) > DIGITS_MAX:
-        hint = " with a point, as in 0.25" if "," in text else " and nothing else, as in 0.25"
-        raise place.wrong(
-            f"{shown(text)}{unit_of(name)} is no number; write digits{hint}, "
-            f"{DIGITS_MAX} characters at most."
-        )
-    return _in_range(place, Decimal(text), name)
+    return scalars.read_decimal(place, unit_of(name), RANGES.get(name, scalars.ANY))
 
 
 def read_integer(place: Place, name: str = "") -> int:
     """Read a whole number; `name` is its key, for unit and range."""
-    text = place.text(f"a whole number{unit_of(name)}")
-    if not _INTEGER.fullmatch(text):
-        raise place.wrong(f"{shown(text)}{unit_of(name)} is no whole number.")
-    return int(_in_range(place, Decimal(text), name))
-
-
-def _in_range(place: Place, value: Decimal, name: str) -> Decimal:
-    least, greatest = RANGES.get(name, (None, None))
-    if (least is not None and value < least) or (greatest is not None and value > greatest):
-        bounds = f"{least} to {greatest}" if greatest is not None else f"{least} or more"
-        raise place.wrong(f"{value}{unit_of(name)} is out of range; give {bounds}.")
-    return value
-
-
-def read_boolean(place: Place) -> bool:
-    """Read true or false."""
-    text = place.text("true or false")
-    if text not in {"true", "false"}:
-        raise place.wrong(f"{shown(text)} is neither true nor false.")
-    return text == "true"
-
-
-def read_choice(place: Place, choices: type[Choice]) -> Choice:
-    """Read a member of an enum by its value."""
-    known = [choice.value for choice in choices]
-    text = place.text(f"one of {', '.join(known)}")
-    if text not in known:
-        raise place.wrong(f"{shown(text)} is not known{suggestion(text, known)}.")
-    return choices(text)
-
-
-def read_name(place: Place) -> str:
-    """Read a text that is not empty."""
-    text = place.text("a name")
-    if not text:
-        raise place.wrong("The name is empty.")
-    return text
+    return scalars.read_integer(place, unit_of(name), RANGES.get(name, scalars.ANY))
 
 
 def read_currency(place: Place) -> str:
@@ -139,17 +90,6 @@ def read_zone(place: Place) -> str:
         hint = near if near.startswith("; did") else "; write one such as Europe/Berlin"
         raise place.wrong(f"{shown(text)} is no time zone{hint}.") from error
     return text
-
-
-def read_date(place: Place) -> date:
-    """Read a date, year-month-day."""
-    text = place.text("a date such as 2026-01-01")
-    try:
-        if _DATE.fullmatch(text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise place.wrong(f"{shown(text)} is no date; write year-month-day, as in 2026-01-01.")
 
 
 def read_month(place: Place) -> int:
@@ -207,8 +147,3 @@ def _month_and_day(text: str) -> tuple[int | None, int | None]:
         day_first, month_after, month_first, day_after = words.groups()
         return month_of(month_after or month_first), int(day_first or day_after or 1)
     return None, None
-
-
-def shown(text: str) -> str:
-    """Return a text as a message quotes it, shortened."""
-    return repr(text if len(text) <= 60 else text[:57] + "...")

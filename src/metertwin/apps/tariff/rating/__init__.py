@@ -10,6 +10,7 @@ from metertwin.apps.tariff.rating.checks import check_tariff
 from metertwin.apps.tariff.rating.compare import compare
 from metertwin.apps.tariff.rating.engine import rate
 from metertwin.apps.tariff.rating.rated import Rated
+from metertwin.apps.tariff.rating.switches import check_intervals
 from metertwin.apps.tariff.rating.usage import (
     Contract,
     Dynamics,
@@ -27,6 +28,7 @@ __all__ = [
     "Rated",
     "RatingError",
     "UsageBatch",
+    "check_intervals",
     "check_tariff",
     "compare",
     "rate",

@@ -104,6 +104,12 @@ class Axis:
         step_us = self.period_s * _US_PER_S
         return axis_period_indices(calendar, zone, self.start_us, step_us, self.interval_count)
 
+    @property
+    def starts_us(self) -> Int64s:
+        """Start of each interval, microseconds since 1970 UTC."""
+        step_us = self.period_s * _US_PER_S
+        return self.start_us + np.arange(self.interval_count, dtype=np.int64) * step_us
+
     def windows(self, window_s: int) -> Int64s:
         """Return the first interval of each averaging window; windows begin with the month.
 
@@ -123,8 +129,7 @@ class Axis:
 
     def during(self, spans_us: tuple[tuple[int, int], ...]) -> UInt8s:
         """Return 1 for intervals that start within one of the spans, else 0."""
-        step_us = self.period_s * _US_PER_S
-        starts_us = self.start_us + np.arange(self.interval_count, dtype=np.int64) * step_us
+        starts_us = self.starts_us
         inside = np.zeros(self.interval_count, np.uint8)
         for start_us, end_us in spans_us:
             first, end = np.searchsorted(starts_us, [start_us, end_us])

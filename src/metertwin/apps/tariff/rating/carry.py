@@ -1,10 +1,11 @@
 """What a month hands to the next: credits, peaks that ratchets look back on, the year so far.
 
 Kept by name, so that it outlives a change of tariff: what a tariff does not know is left alone,
-what is not there is 0.
+what is not there is 0. Credits are the exception: under a tariff that knows none they end, on the
+terms under which they came about, and those are handed on with them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -14,10 +15,16 @@ from numpy.typing import NDArray
 
 from metertwin.apps.tariff.rating.fixed import Fixed
 from metertwin.core.errors import InvalidInputError
+from metertwin.core.profile import Flags
 
 CREDIT_MONEY = "credit"
 SURPLUS_KWH = "surplus_kwh"
+TRUE_UP_MONTH = "true_up_month"  # of the year, 1 to 12, with which credit ends
+TRUE_UP_PER_KWH = "true_up_per_kwh"  # paid then for surplus in kWh
+CREDIT_EXPIRES = "credit_expires"  # 1: credit in money is lost then
 YEAR_MONEY = "year"
+AFTER_MONTH = "after_month"  # after which billing month it holds: 12 x year + month
+_CREDIT_KWH = "credit_kwh/"
 _FIGURES_MAX = 60
 
 
@@ -29,7 +36,12 @@ class CarryError(InvalidInputError):
 
 def credit_kwh_of(period: str) -> str:
     """Name the net-metering credit of a period, in kWh."""
-    return f"credit_kwh/{period}"
+    return f"{_CREDIT_KWH}{period}"
+
+
+def credit_time_of(period: str) -> str:
+    """Name the time of a working day at which a period with credit held, from 1, of the four."""
+    return f"credit_time/{period}"
 
 
 def year_kwh_of(period: str, *, is_sold: bool) -> str:
@@ -91,17 +103,37 @@ class Carry:
         merged = {**self.columns, **columns}
         return Carry(self.meter_count, {name: c for name, c in merged.items() if c.is_any()})
 
-    def without_year(self) -> "Carry":
-        """Return the carry as a new billing year begins, under whatever tariff the last one was."""
+    def without(self, names: Collection[str], rows: Flags) -> "Carry":
+        """Return the carry with nothing in some columns of some meters."""
+        emptied = {
+            name: Fixed(column.integers * ~rows, column.digits)
+            for name, column in self.columns.items()
+            if name in names
+        }
+        return self.with_columns(emptied) if emptied else self
+
+    def credits_kwh(self) -> dict[str, Fixed]:
+        """Return the credits in kWh by period, of whatever tariff."""
+        return {
+            name.removeprefix(_CREDIT_KWH): column
+            for name, column in self.columns.items()
+            if name.startswith(_CREDIT_KWH)
+        }
+
+    def peaks_of(self, month: int) -> set[str]:
+        """Return the names of demand peaks of a month of the year, 1 to 12."""
+        ending = f"/{month}"
+        return {n for n in self.columns if n.startswith("peak_kw") and n.endswith(ending)}
+
+    def year_sums(self) -> set[str]:
+        """Return the names of what belongs to the billing year, under whatever tariff it was."""
         of_all = {year_kwh_of_all(is_sold=is_sold) for is_sold in (False, True)}
         by_period = tuple(year_kwh_of("", is_sold=is_sold) for is_sold in (False, True))
-        ended = of_all | {YEAR_MONEY}
-        kept = {
-            name: column
-            for name, column in self.columns.items()
-            if name not in ended and not name.startswith(by_period)
+        return {
+            name
+            for name in self.columns
+            if name in of_all or name == YEAR_MONEY or name.startswith(by_period)
         }
-        return Carry(self.meter_count, kept)
 
     def take(self, rows: NDArray[np.int64] | Sequence[int]) -> "Carry":
         """Return the carry of some of the meters, in this order."""

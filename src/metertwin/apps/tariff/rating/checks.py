@@ -7,11 +7,27 @@ from zoneinfo import ZoneInfo
 
 from metertwin.apps.tariff.demand import DemandCharge
 from metertwin.apps.tariff.energy import EnergyCharge, TierBasis, TierRule, TierScope, TierUnit
-from metertwin.apps.tariff.tariff import ChargeKind, ExportTerms, Metering, Tariff, TariffError
+from metertwin.apps.tariff.tariff import (
+    ChargeKind,
+    ExportTerms,
+    Metering,
+    Tariff,
+    TariffError,
+    Tax,
+)
 from metertwin.core.money import MoneyError, checked_currency
 
 _NET = frozenset({Metering.NET_METERING_KWH, Metering.NET_METERING_MONEY})
 _SELLING = frozenset(Metering) - {Metering.IMPORT_ONLY, Metering.NET_METERING_KWH}
+_CREDITING_MONEY = frozenset({Metering.NET_METERING_MONEY, Metering.NET_BILLING_CARRY})
+EFFECTIVE_UNDER = {
+    "sell_equals_buy": _SELLING,
+    "true_up_month": _NET | _CREDITING_MONEY,
+    "true_up_per_kwh": frozenset({Metering.NET_METERING_KWH}),
+    "credit_starts_next_month": frozenset({Metering.NET_BILLING_CARRY}),
+    "credit_expires": _CREDITING_MONEY,
+}
+"""Settings of `ExportTerms`, and under which metering they change a bill."""
 
 
 @lru_cache(maxsize=256)
@@ -19,6 +35,8 @@ def check_tariff(tariff: Tariff) -> None:
     """Raise TariffError unless the tariff can be applied; the message lists every contradiction."""
     problems = [
         *_frame_problems(tariff),
+        *(problem for _, problem in part_problems(tariff.export)),
+        *(problem for tax in tariff.taxes for _, problem in part_problems(tax)),
         *_energy_problems(tariff),
         *(problem for charge in tariff.demand for problem in _demand_problems(charge)),
         *_power_problems(tariff),
@@ -28,6 +46,33 @@ def check_tariff(tariff: Tariff) -> None:
             f"Tariff {tariff.id} contradicts itself: {'; '.join(problems)}.",
             tariff=tariff.id,
             problems=problems,
+        )
+
+
+def part_problems(part: object) -> Iterator[tuple[str, str]]:
+    """Yield what a part of a tariff says in vain: the field, and what is wrong with it.
+
+    Args:
+        part: `ExportTerms`, `Tax`, or another part, of which nothing is known here.
+    """
+    if isinstance(part, ExportTerms):
+        usual = ExportTerms()
+        for name, schemes in EFFECTIVE_UNDER.items():
+            if part.metering not in schemes and getattr(part, name) != getattr(usual, name):
+                yield (
+                    name,
+                    (
+                        f"the setting {name} has no effect under {part.metering}, only under "
+                        f"{' and '.join(sorted(schemes))}; leave it out or check the metering"
+                    ),
+                )
+    elif isinstance(part, Tax) and not part.on:
+        yield (
+            "on",
+            (
+                f"tax {part.name} is on no kind of line and would never be due; name kinds, or "
+                "leave `on` out to tax all"
+            ),
         )
 
 
@@ -85,6 +130,11 @@ def _energy_problems(tariff: Tariff) -> Iterator[str]:
     if not isinstance(charge, EnergyCharge):
         if terms.metering in _NET:
             yield "net metering needs prices by period, it has a real-time price"
+        if terms.sell_equals_buy and (charge.sell_factor or charge.sell_adder_per_kwh):
+            yield (
+                "sell_equals_buy pays the buying price, and sell_factor or sell_adder_per_kwh name "
+                "another; give one of them"
+            )
         return
     if len(charge.tiers) != len(charge.calendar.periods):
         yield (

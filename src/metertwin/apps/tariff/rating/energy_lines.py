@@ -44,12 +44,13 @@ def add_critical_peak_line(month: Month) -> None:
 
 def add_real_time_lines(month: Month, price: RealTimePrice) -> None:
     """Add the lines of energy at a price series: each interval at its own price, summed exactly."""
-    drawn = _at_real_time(
-        month, month.determinants.imports, (price.buy_factor, price.buy_adder_per_kwh)
-    )
+    buying = (price.buy_factor, price.buy_adder_per_kwh)
+    drawn = _at_real_time(month, month.determinants.imports, buying)
     _add_real_time_line(month, drawn, ChargeKind.ENERGY)
-    if month.exports is not None and is_exporting(month.plan.tariff.export):
-        terms = (price.sell_factor, price.sell_adder_per_kwh)
+    export = month.plan.tariff.export
+    if month.exports is not None and is_exporting(export):
+        selling = (price.sell_factor, price.sell_adder_per_kwh)
+        terms = buying if export.sell_equals_buy else selling
         kwh, amount = _at_real_time(month, month.exports, terms)
         _add_real_time_line(month, (kwh, -amount), ChargeKind.FEED_IN)
 

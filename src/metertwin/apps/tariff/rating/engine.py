@@ -1,8 +1,10 @@
 """Rating a batch of meters: one code path for a single meter and for a hundred thousand."""
 
+from decimal import Decimal
+
 from metertwin.apps.tariff.energy import EnergyCharge, TierUnit
 from metertwin.apps.tariff.rating.book import Book
-from metertwin.apps.tariff.rating.carry import Carry
+from metertwin.apps.tariff.rating.carry import AFTER_MONTH, Carry
 from metertwin.apps.tariff.rating.checks import check_tariff
 from metertwin.apps.tariff.rating.closing import (
     add_fixed_lines,
@@ -20,6 +22,7 @@ from metertwin.apps.tariff.rating.energy_lines import add_levies
 from metertwin.apps.tariff.rating.fixed import Fixed
 from metertwin.apps.tariff.rating.metering import bill_energy
 from metertwin.apps.tariff.rating.month import Month
+from metertwin.apps.tariff.rating.opening import Opening, month_number
 from metertwin.apps.tariff.rating.plan import Plan, plan_of
 from metertwin.apps.tariff.rating.rated import Rated, RatedMonth, RatedPart
 from metertwin.apps.tariff.rating.usage import Dynamics, RatingError, UsageBatch
@@ -51,7 +54,8 @@ def rate(
     Args:
         tariff: Prices and rules.
         usage: From the start of a billing month on.
-        carry: What the month before handed on, a row per meter; None: they were never billed.
+        carry: What the last month rated handed on, a row per meter; None: they were never billed.
+            Months since then that were not rated count as months without energy.
         dynamics: Real-time prices and critical-peak events within the usage.
 
     Raises:
@@ -94,11 +98,10 @@ def _rated_month(
     plan: Plan, usage: UsageBatch, determinants: Determinants, month_index: int, carry: Carry
 ) -> RatedMonth:
     span, count = plan.axis.months[month_index], len(usage.meters)
-    if span.first.month == plan.tariff.year_start_month:
-        carry = carry.without_year()
-    month = Month(
-        Book(plan.tariff, span, count), plan, determinants, month_index, carry, usage.contracts
-    )
+    opening = Opening(Book(plan.tariff, span, count), carry)
+    opening.open()
+    book, carry = opening.book, opening.carry
+    month = Month(book, plan, determinants, month_index, carry, usage.contracts)
     outcome = bill_energy(month)
     columns = {**outcome.columns, **add_demand_lines(month)}
     add_capacity_line(month)
@@ -106,13 +109,16 @@ def _rated_month(
     add_levies(month)
     add_fixed_lines(month)
     columns |= add_minimum_lines(month)
+    columns[AFTER_MONTH] = book.constant(Decimal(month_number(span.first)))
+    for line in opening.lines:
+        book.add(line)
     if outcome.true_up is not None:
-        month.book.add(outcome.true_up)
-    add_tax_lines(month.book)
+        book.add(outcome.true_up)
+    add_tax_lines(book)
     exports = determinants.exports
     return RatedMonth(
-        book=month.book,
-        owed=closed_total(month.book),
+        book=book,
+        owed=closed_total(book),
         carry=carry.with_columns(columns),
         import_kwh=determinants.imports.in_all(month_index),
         export_kwh=Fixed.zeros(count) if exports is None else exports.in_all(month_index),

@@ -1,14 +1,23 @@
 """What becomes of energy fed in, by metering scheme, and the credits it leaves."""
 
 from dataclasses import dataclass, replace
-from datetime import date
 from decimal import Decimal
 
-from metertwin.apps.tariff.calendar import Calendar
+import numpy as np
+
 from metertwin.apps.tariff.energy import EnergyCharge
 from metertwin.apps.tariff.rating.block_lines import add_block_lines, month_energy, year_columns
 from metertwin.apps.tariff.rating.book import LineColumn
-from metertwin.apps.tariff.rating.carry import CREDIT_MONEY, SURPLUS_KWH, credit_kwh_of
+from metertwin.apps.tariff.rating.carry import (
+    CREDIT_EXPIRES,
+    CREDIT_MONEY,
+    SURPLUS_KWH,
+    TRUE_UP_MONTH,
+    TRUE_UP_PER_KWH,
+    credit_kwh_of,
+    credit_time_of,
+)
+from metertwin.apps.tariff.rating.credit_periods import time_of
 from metertwin.apps.tariff.rating.energy_lines import (
     add_critical_peak_line,
     add_real_time_lines,
@@ -17,12 +26,8 @@ from metertwin.apps.tariff.rating.energy_lines import (
 from metertwin.apps.tariff.rating.fixed import Fixed, total
 from metertwin.apps.tariff.rating.month import Month
 from metertwin.apps.tariff.rating.words import number
-from metertwin.apps.tariff.schedule import billing_month_of, period_at, weekday_profile_index
 from metertwin.apps.tariff.tariff import ChargeKind, Metering
 
-# Where the next month knows a period under another name, credit goes to the period that holds at
-# the same time of a working day; NREL's SAM asks at these four times as well.
-_CREDIT_MINUTES = (0, 5 * 60, 11 * 60, 17 * 60)
 _CHARGES = frozenset({ChargeKind.ENERGY, ChargeKind.CRITICAL_PEAK})
 
 
@@ -45,6 +50,23 @@ class EnergyOutcome:
 
 def bill_energy(month: Month) -> EnergyOutcome:
     """Add all lines of energy drawn and fed in, and say what they leave behind."""
+    outcome = _billed_energy(month)
+    return replace(outcome, columns={**outcome.columns, **_credit_terms(month, outcome)})
+
+
+def _credit_terms(month: Month, outcome: EnergyOutcome) -> dict[str, Fixed]:
+    """Return on which terms credit ends; it keeps them if the next month has another tariff."""
+    terms = month.plan.tariff.export
+    left = outcome.credit_kwh + outcome.credit_amount
+    has_credit = _where_any(left)
+    return {
+        TRUE_UP_MONTH: has_credit.times(Decimal(terms.true_up_month)),
+        TRUE_UP_PER_KWH: has_credit.times(terms.true_up_per_kwh),
+        CREDIT_EXPIRES: has_credit.times(Decimal(terms.credit_expires)),
+    }
+
+
+def _billed_energy(month: Month) -> EnergyOutcome:
     tariff = month.plan.tariff
     zeros = Fixed.zeros(month.book.meter_count)
     nothing = EnergyOutcome({}, None, zeros, zeros)
@@ -83,9 +105,8 @@ def _net_in_kwh(month: Month, charge: EnergyCharge) -> EnergyOutcome:
     drawn = month_energy(month, charge, is_sold=False)
     sold = month_energy(month, charge, is_sold=True)
     names = charge.calendar.periods
-    credit = _credit_by_period(month, charge.calendar)
     net = [
-        bought - given - credit[name]
+        bought - given - month.carry.get(credit_kwh_of(name))
         for name, bought, given in zip(names, drawn.by_period, sold.by_period, strict=True)
     ]
     used = replace(drawn, by_period=[kwh.positive() for kwh in net])
@@ -101,40 +122,23 @@ def _net_in_kwh(month: Month, charge: EnergyCharge) -> EnergyOutcome:
     if is_true_up(month):
         true_up = _surplus_line(month, surplus)
         left, surplus = [Fixed.zeros(count) for _ in names], Fixed.zeros(count)
-    columns |= {credit_kwh_of(name): kwh for name, kwh in zip(names, left, strict=True)}
+    for place, (name, kwh) in enumerate(zip(names, left, strict=True)):
+        time = time_of(charge.calendar, place, month.book.span.first)
+        columns[credit_kwh_of(name)] = kwh
+        columns[credit_time_of(name)] = _where_any(kwh).times(Decimal(time))
     columns[SURPLUS_KWH] = surplus
     return EnergyOutcome(columns, true_up, total(left, count), Fixed.zeros(count))
+
+
+def _where_any(column: Fixed) -> Fixed:
+    """Return 1 where a column is not 0."""
+    return Fixed((column.integers != 0).astype(np.int64), 0)
 
 
 def is_true_up(month: Month) -> bool:
     """Say whether the credit year ends with this month."""
     span = month.book.span
     return span.is_final and span.first.month == month.plan.tariff.export.true_up_month
-
-
-def _credit_by_period(month: Month, calendar: Calendar) -> dict[str, Fixed]:
-    """Return last month's credit under the periods of this month."""
-    first = month.book.span.first
-    tariff = month.plan.tariff
-    before = billing_month_of(tariff, date.fromordinal(first.toordinal() - 1))
-    credit = {name: Fixed.zeros(month.book.meter_count) for name in calendar.periods}
-    for index, name in enumerate(calendar.periods):
-        target = calendar.periods[heir_of(calendar, index, before, first)]
-        credit[target] = credit[target] + month.carry.get(credit_kwh_of(name))
-    return credit
-
-
-def heir_of(calendar: Calendar, period_index: int, before: date, first: date) -> int:
-    """Return which period of the month from `first` on takes a period's credit of `before`.
-
-    It is the one that holds, on working days, when the old one held at midnight, else at 05:00,
-    11:00 or 17:00; a period that held at none of these keeps its credit itself.
-    """
-    old, new = weekday_profile_index(calendar, before), weekday_profile_index(calendar, first)
-    for minute in _CREDIT_MINUTES:
-        if period_at(calendar, old, minute) == period_index:
-            return period_at(calendar, new, minute)
-    return period_index
 
 
 def _surplus_line(month: Month, surplus: Fixed) -> LineColumn:

@@ -12,6 +12,7 @@ from metertwin.apps.tariff.demand import DemandMeasure
 from metertwin.apps.tariff.energy import EnergyCharge
 from metertwin.apps.tariff.rating.axis import Axis, Runs, axis_of
 from metertwin.apps.tariff.rating.fixed import Fixed
+from metertwin.apps.tariff.rating.switches import check_intervals, check_windows
 from metertwin.apps.tariff.rating.usage import Dynamics, PriceSeries, RatingError, UsageBatch
 from metertwin.apps.tariff.schedule import billing_month_of
 from metertwin.apps.tariff.tariff import Tariff
@@ -89,6 +90,7 @@ def _plan(tariff: Tariff, axis: Axis, dynamics: Dynamics) -> Plan:
     zone = ZoneInfo(tariff.zone)
     _check_events(tariff, dynamics, zone)
     _check_event_grid(axis, dynamics.critical_peaks_us)
+    _check_switches(tariff, axis)
     demand = tuple(
         _peak_plan(axis, axis.periods(charge.calendar, zone), charge.window_s, charge.measure)
         for charge in tariff.demand
@@ -209,6 +211,18 @@ def _check_event_grid(axis: Axis, spans_us: tuple[tuple[int, int], ...]) -> None
                 f"{from_us(end_us).isoformat()} begins or ends within an interval of "
                 f"{axis.period_s} s; events must begin and end where intervals do."
             )
+
+
+def _check_switches(tariff: Tariff, axis: Axis) -> None:
+    starts_us, until_us = axis.starts_us, axis.months[-1].end_us
+    ends_us = starts_us + axis.period_s * _US_PER_S
+    check_intervals(tariff, (starts_us, ends_us), axis.period_s, until_us)
+    for charge in tariff.demand:
+        if charge.window_s > axis.period_s:
+            first = axis.windows(charge.window_s)
+            # The last window of a month may be shorter: it ends where the next one begins.
+            edges_us = np.append(starts_us[first], ends_us[-1])
+            check_windows(tariff, charge, (edges_us[:-1], edges_us[1:]), until_us)
 
 
 def _billing_year(tariff: Tariff, moment_us: int, zone: ZoneInfo) -> int:

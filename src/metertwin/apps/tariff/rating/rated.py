@@ -90,9 +90,6 @@ def _bill(part: RatedPart, month: RatedMonth, row: int) -> Bill:
     part_of_row = slice(span.first_index, span.end_index)
     is_estimated = _flags(usage.is_estimated, row, part_of_row)
     is_missing = _flags(usage.is_missing, row, part_of_row)
-    counts = usage.import_counts[row, part_of_row]
-    estimated = counts if is_estimated is None else counts[is_estimated]
-    estimated_counts = 0 if is_estimated is None else int(estimated.sum(dtype=np.int64))
     energy = tariff.energy
     return Bill(
         meter=usage.meters[row],
@@ -112,10 +109,15 @@ def _bill(part: RatedPart, month: RatedMonth, row: int) -> Bill:
         interval_count=span.end_index - span.first_index,
         estimated_count=0 if is_estimated is None else int(is_estimated.sum()),
         missing_count=0 if is_missing is None else int(is_missing.sum()),
-        estimated_kwh=tidy(in_kwh(np.array([estimated_counts]), usage.scaler).row(0)),
+        estimated_kwh=_kwh_where(
+            usage, usage.import_counts, usage.is_import_estimated, (row, part_of_row)
+        ),
         usage_digest=_digest(usage, span, row),
         credit_kwh=tidy(month.credit_kwh.row(row)),
         credit_amount=tidy(month.credit_amount.row(row), tariff.rounding.digits),
+        estimated_export_kwh=_kwh_where(
+            usage, usage.export_counts, usage.is_export_estimated, (row, part_of_row)
+        ),
     )
 
 
@@ -143,6 +145,17 @@ def _flags(flags: Flags | None, row: int, part: slice) -> Flags | None:
     return None if flags is None else flags[row, part]
 
 
+def _kwh_where(
+    usage: UsageBatch, counts: Counts | None, flags: Flags | None, part: tuple[int, slice]
+) -> Decimal:
+    """Return the energy of intervals that are estimated: in this register, or in any."""
+    flags = usage.is_estimated if flags is None else flags
+    if counts is None or flags is None:
+        return Decimal(0)
+    estimated = int(counts[part][flags[part]].sum(dtype=np.int64))
+    return tidy(in_kwh(np.array([estimated]), usage.scaler).row(0))
+
+
 def _digest(usage: UsageBatch, span: MonthSpan, row: int) -> str:
     """Return a digest over all of a row that a bill depends on, the same for any integer dtype."""
     part = slice(span.first_index, span.end_index)
@@ -153,6 +166,8 @@ def _digest(usage: UsageBatch, span: MonthSpan, row: int) -> str:
         ("varh", usage.import_varh_counts),
         ("estimated", usage.is_estimated),
         ("missing", usage.is_missing),
+        ("import estimated", usage.is_import_estimated),
+        ("export estimated", usage.is_export_estimated),
     ]
     for name, column in columns:
         if column is not None and column[row, part].any():

@@ -20,6 +20,15 @@ Counts = NDArray[np.signedinteger[Any]]
 SCALER_MAX = 3
 _US_PER_S = 1_000_000
 _LIMIT = 2**63
+_COLUMNS = (
+    "import_counts",
+    "export_counts",
+    "import_varh_counts",
+    "is_estimated",
+    "is_missing",
+    "is_import_estimated",
+    "is_export_estimated",
+)
 
 
 class RatingError(InvalidInputError):
@@ -96,6 +105,8 @@ class UsageBatch:
         is_missing: Whether nothing is known of the interval, same shape; None: nowhere. Missing
             intervals count as no energy; the bill says how many there are.
         contracts: Contract of each row; None where no tariff needs one.
+        is_import_estimated: Whether that is true of the energy drawn; None: as `is_estimated`.
+        is_export_estimated: Whether it is true of the energy fed in; None: as `is_estimated`.
     """
 
     meters: Sequence[MeterId]
@@ -108,6 +119,8 @@ class UsageBatch:
     is_estimated: Flags | None = None
     is_missing: Flags | None = None
     contracts: Sequence[Contract] | None = None
+    is_import_estimated: Flags | None = None
+    is_export_estimated: Flags | None = None
 
     def __post_init__(self) -> None:
         shape = self.import_counts.shape
@@ -116,6 +129,8 @@ class UsageBatch:
             self.import_varh_counts,
             self.is_estimated,
             self.is_missing,
+            self.is_import_estimated,
+            self.is_export_estimated,
         )
         shapes = {column.shape for column in others if column is not None} | {shape}
         if len(shape) != 2 or shape[0] != len(self.meters) or shapes != {shape}:
@@ -167,8 +182,7 @@ class UsageBatch:
                 "ask for the same range of each register."
             )
         scaler = min(SCALER_MAX, *(table.register.scaler for table in tables))
-        estimated = [(table.origin == Origin.ESTIMATED) for table in tables]
-        estimated += [(table.origin == Origin.SUBSTITUTED) for table in tables]
+        estimated = [_is_estimated(table) for table in tables]
         return cls(
             meters=imports.meters,
             start_us=imports.start_us,
@@ -180,6 +194,8 @@ class UsageBatch:
             is_estimated=np.logical_or.reduce(estimated),
             is_missing=np.logical_or.reduce([~table.is_known for table in tables]),
             contracts=contracts,
+            is_import_estimated=estimated[0] if len(tables) > 1 else None,
+            is_export_estimated=None if exports is None else estimated[1],
         )
 
     @property
@@ -203,15 +219,23 @@ class UsageBatch:
         return replace(
             self,
             meters=self.meters[part],
-            import_counts=self.import_counts[part],
-            export_counts=None if self.export_counts is None else self.export_counts[part],
-            import_varh_counts=(
-                None if self.import_varh_counts is None else self.import_varh_counts[part]
-            ),
-            is_estimated=None if self.is_estimated is None else self.is_estimated[part],
-            is_missing=None if self.is_missing is None else self.is_missing[part],
             contracts=None if self.contracts is None else self.contracts[part],
+            **self._cut(np.s_[part]),
         )
+
+    def intervals(self, first_index: int, end_index: int) -> "UsageBatch":
+        """Return intervals [first, end), without copying."""
+        start_us = self.start_us + first_index * self.period_us
+        return replace(self, start_us=start_us, **self._cut(np.s_[:, first_index:end_index]))
+
+    def _cut(self, part: slice | tuple[slice, slice]) -> dict[str, Any]:
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        return {name: column[part] for name, column in columns.items() if column is not None}
+
+
+def _is_estimated(table: IntervalTable) -> Flags:
+    flags: Flags = (table.origin == Origin.ESTIMATED) | (table.origin == Origin.SUBSTITUTED)
+    return flags
 
 
 def _check_measured(table: IntervalTable, unit: Unit) -> None:

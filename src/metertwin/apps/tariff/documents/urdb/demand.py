@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from metertwin.apps.tariff.calendar import Calendar
 from metertwin.apps.tariff.demand import DemandCharge, DemandMeasure, DemandTier, Ratchet
-from metertwin.apps.tariff.documents.place import Place
 from metertwin.apps.tariff.documents.urdb.energy import note_unused
 from metertwin.apps.tariff.documents.urdb.findings import Findings
 from metertwin.apps.tariff.documents.urdb.rate_fields import RateFields
@@ -25,6 +24,7 @@ from metertwin.apps.tariff.documents.urdb.structures import (
     read_structure,
     unit_of_blocks,
 )
+from metertwin.core.documents.place import Place
 
 T = TypeVar("T")
 _NO_RATCHET = "no ratchet"
@@ -39,6 +39,8 @@ def demand_charges(rate: RateFields, root: Place) -> tuple[DemandCharge, ...]:
     found = [charge for charge in (_flat(rate, root), _time_of_use(rate, root)) if charge]
     charges = [replace(charge, window_s=window_s) for charge in found]
     ratchet = _ratchet(rate)
+    if window_s and not charges:
+        rate.findings.notes.append("demandwindow has nothing to say: there is no demand charge.")
     if ratchet is not None and not charges:
         rate.findings.lacks(
             "lookbackpercent, demandratchetpercentage",
@@ -125,7 +127,15 @@ def _charge(
     weekdays, weekends = (
         tuple(tuple(used.index(period) for period in row) for row in rows) for rows in schedules
     )
-    in_units = [[replace(b, unit=unit or b.unit) for b in ladders[period]] for period in used]
+    blocks = [block for period in used for block in ladders[period]]
+    others = sorted({b.unit for b in blocks if b.unit and b.unit.lower() != unit.lower()})
+    if unit and others:
+        findings.lacks(
+            f"{name} structure, unit",
+            ", ".join(others),
+            f"the rate states {unit} for all of it",
+            f"{unit} is taken",
+        )
     names = [f"period {period}" for period in used]
     calendar = calendar_of(weekdays, weekends, names)
     if len(used) == 1:
@@ -133,8 +143,13 @@ def _charge(
     return DemandCharge(
         name,
         calendar,
-        tuple(tuple(DemandTier(b.limit, b.price_per_unit) for b in ladder) for ladder in in_units),
-        measure=unit_of_blocks(name, in_units, DemandMeasure, findings),
+        tuple(
+            tuple(DemandTier(b.limit, b.price_per_unit) for b in ladders[period]) for period in used
+        ),
+        # A price per kW is another than one per kVA, with a limit or without: all blocks count.
+        measure=unit_of_blocks(
+            name, [[replace(b, unit=unit or b.unit) for b in blocks]], DemandMeasure, findings
+        ),
     )
 
 

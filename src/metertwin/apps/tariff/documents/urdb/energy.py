@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from metertwin.apps.tariff.calendar import Calendar
-from metertwin.apps.tariff.documents.place import Place
 from metertwin.apps.tariff.documents.urdb.findings import Findings
 from metertwin.apps.tariff.documents.urdb.rate_fields import RateFields
 from metertwin.apps.tariff.documents.urdb.schedules import Rows, calendar_of, read_schedule
@@ -17,6 +16,7 @@ from metertwin.apps.tariff.documents.urdb.structures import (
     unit_of_blocks,
 )
 from metertwin.apps.tariff.energy import EnergyCharge, Tier, TierBasis, TierRule, TierUnit
+from metertwin.core.documents.place import Place
 
 _RULE_MISSING = (
     "The rate has blocks, and URDB does not say how energy of several periods fills them. Name the "

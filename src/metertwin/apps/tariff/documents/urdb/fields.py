@@ -1,4 +1,4 @@
-"""URDB's fields that say nothing about the bill, and why; free texts, which a person must read.
+"""URDB's fields: those about the bill, those that say nothing about it and why, and free texts.
 
 Names are in lower case, as the API's versions differ in it.
 """
@@ -10,6 +10,21 @@ _RECORD = "is about the record in the database"
 _ORIGIN = "names where the rate comes from; it is kept as the tariff's name and source"
 _LABELS = "labels periods for people"
 
+# Those that say what is billed; a JSON object without any of them is no rate.
+BILLED = frozenset(
+    {
+        *("energyratestructure", "energyweekdayschedule", "energyweekendschedule"),
+        *("fueladjustmentsmonthly", "flatdemandstructure", "flatdemandmonths", "flatdemandunit"),
+        *("demandratestructure", "demandweekdayschedule", "demandweekendschedule"),
+        *("demandrateunit", "demandwindow", "demandreactivepowercharge"),
+        *("lookbackpercent", "lookbackrange", "lookbackmonths", "demandratchetpercentage"),
+        *("fixedmonthlycharge", "fixedchargefirstmeter", "fixedchargeunits", "fixedchargeeaaddl"),
+        *("minmonthlycharge", "annualmincharge", "mincharge", "minchargeunits"),
+        *("dgrules", "usenetmetering", "startdate", "enddate", "country", "servicetype"),
+        *("coincidentratestructure", "coincidentrateschedule", "coincidentschedule"),
+        "coincidentrateunit",
+    }
+)
 INFORMATIONAL = {
     "label": _ORIGIN,
     "uri": _ORIGIN,

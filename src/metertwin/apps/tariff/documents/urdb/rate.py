@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from metertwin.apps.tariff.documents.document import tariff_from_plain, tariff_to_plain
-from metertwin.apps.tariff.documents.nodes import tree_of
-from metertwin.apps.tariff.documents.place import Place
-from metertwin.apps.tariff.documents.problems import Problem, Refused, TariffDocumentError
+from metertwin.apps.tariff.documents.problems import TARIFF, TariffDocumentError
 from metertwin.apps.tariff.documents.urdb.demand import demand_charges
 from metertwin.apps.tariff.documents.urdb.energy import energy_charge
 from metertwin.apps.tariff.documents.urdb.fields import (
@@ -27,6 +25,9 @@ from metertwin.apps.tariff.documents.urdb.terms import (
 )
 from metertwin.apps.tariff.energy import TierRule
 from metertwin.apps.tariff.tariff import Tariff
+from metertwin.core.documents.nodes import tree_of
+from metertwin.core.documents.place import Place
+from metertwin.core.documents.problems import Problem, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def import_urdb(
         lookback and blocks are read.
     """
     problems: list[Problem] = []
-    root = Place(tree_of(rate, where), "", problems)
+    root = Place(tree_of(rate, where, TARIFF), "", problems)
     try:
         fields = RateFields.of(root)
     except Refused:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
 
-from metertwin.apps.tariff.documents.place import Place
-from metertwin.apps.tariff.documents.problems import Refused
 from metertwin.apps.tariff.documents.urdb.findings import Findings
 from metertwin.apps.tariff.documents.urdb.structures import read_number
+from metertwin.core.documents.place import Place
+from metertwin.core.documents.problems import Refused
 
 T = TypeVar("T")
 _ZERO = re.compile(r"0+(\.0+)?")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from metertwin.apps.tariff.calendar import Calendar, MonthDay, Season, Switch
-from metertwin.apps.tariff.documents.place import Place
 from metertwin.apps.tariff.documents.scalars import MONTHS
 from metertwin.apps.tariff.documents.urdb.structures import read_index
+from metertwin.core.documents.place import Place
 
 Rows = tuple[tuple[int, ...], ...]
 

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NoReturn
 
-from metertwin.apps.tariff.documents.problems import Problem, TariffDocumentError
-from metertwin.apps.tariff.documents.scalars import shown
+from metertwin.apps.tariff.documents.problems import TariffDocumentError
+from metertwin.apps.tariff.documents.urdb.fields import BILLED
+from metertwin.core.documents.problems import Problem
+from metertwin.core.documents.scalars import shown
 
 TEXT_MAX_BYTES = 8_388_608
 _NESTED_MAX = 3
@@ -25,7 +27,8 @@ def read_urdb(text: str, where: str) -> list[Mapping[str, object]]:
         where: Names it in errors.
 
     Raises:
-        TariffDocumentError: It is no JSON, or holds no rate.
+        TariffDocumentError: It is no JSON, or holds no rate: also where the API answers with an
+            error, or lists rates without their prices.
 
     Example:
         >>> read_urdb('{"items": [{"name": "LP1", "fixedmonthlycharge": 35.28}]}', "lp1.json")
@@ -44,6 +47,14 @@ def read_urdb(text: str, where: str) -> list[Mapping[str, object]]:
     rates: list[Mapping[str, object]] = [rate for rate in given if isinstance(rate, dict) and rate]
     if not rates or len(rates) < len(given):
         _refuse(where, "This holds no rate; give a rate as a JSON object, or `items` with rates.")
+    for rate in rates:
+        if not any(name.lower() in BILLED for name in rate):
+            _refuse(
+                where,
+                f"This is no rate: it has {', '.join(map(shown, sorted(rate)[:5]))}, and no field "
+                "that prices anything, such as energyratestructure. The API answers so when it "
+                "refuses a request, or without detail=full.",
+            )
     return rates
 
 

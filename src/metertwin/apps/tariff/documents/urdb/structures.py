@@ -8,9 +8,9 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TypeVar
 
-from metertwin.apps.tariff.documents.place import Place
-from metertwin.apps.tariff.documents.scalars import shown
 from metertwin.apps.tariff.documents.urdb.findings import Findings
+from metertwin.core.documents.place import Place
+from metertwin.core.documents.scalars import shown
 
 Unit = TypeVar("Unit", bound=StrEnum)
 

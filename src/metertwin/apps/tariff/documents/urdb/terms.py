@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from metertwin.apps.tariff.documents.place import Place
 from metertwin.apps.tariff.documents.urdb.rate_fields import RateFields
 from metertwin.apps.tariff.documents.urdb.structures import read_flag
 from metertwin.apps.tariff.energy import EnergyCharge, Tier
 from metertwin.apps.tariff.tariff import ChargePeriod, ExportTerms, FixedCharge, Metering
+from metertwin.core.documents.place import Place
 
 _FIXED_UNITS = {
     "$/month": ChargePeriod.MONTH,
@@ -29,10 +29,9 @@ _SECONDS_MAX = Decimal(4_102_444_800)  # the year 2100; milliseconds would be fa
 
 def fixed_charges(rate: RateFields) -> tuple[FixedCharge, ...]:
     """Take what is due whatever is used."""
-    charges = []
-    if monthly := rate.number("fixedmonthlycharge"):
-        charges.append(FixedCharge("fixed charge", monthly))
+    monthly = rate.number("fixedmonthlycharge")
     first, unit = rate.number("fixedchargefirstmeter"), rate.text("fixedchargeunits")
+    charges = []
     if first:
         if unit not in _FIXED_UNITS:
             rate.findings.lacks(
@@ -43,6 +42,15 @@ def fixed_charges(rate: RateFields) -> tuple[FixedCharge, ...]:
             )
         per = _FIXED_UNITS.get(unit, ChargePeriod.MONTH)
         charges.append(FixedCharge("fixed charge of the meter", first, per))
+    if monthly and not first:
+        charges.append(FixedCharge("fixed charge", monthly))
+    elif monthly:
+        rate.findings.lacks(
+            "fixedmonthlycharge",
+            monthly,
+            "it is the old name of fixedchargefirstmeter, which the rate has as well",
+            "fixedchargefirstmeter alone is billed",
+        )
     rate.lacks(
         "fixedchargeeaaddl", "a bill is for one meter", "a customer's further meters cost nothing"
     )
@@ -53,6 +61,7 @@ def minimums(rate: RateFields) -> tuple[Decimal, Decimal]:
     """Take the least a month and a year cost."""
     per_month, per_year = rate.number("minmonthlycharge"), rate.number("annualmincharge")
     amount, unit = rate.number("mincharge"), rate.text("minchargeunits")
+    named = {"$/month": ("minmonthlycharge", per_month), "$/year": ("annualmincharge", per_year)}
     if amount and unit not in {"$/month", "$/year"}:
         rate.findings.lacks(
             "mincharge",
@@ -60,7 +69,16 @@ def minimums(rate: RateFields) -> tuple[Decimal, Decimal]:
             "a minimum is of a month or a year",
             "this minimum is not billed",
         )
-    elif unit == "$/month":
+        return per_month, per_year
+    name, other = named.get(unit, ("", Decimal(0)))
+    if amount and other and amount != other:
+        rate.findings.lacks(
+            f"mincharge, {name}",
+            f"{amount}, {other}",
+            f"both are a minimum in {unit}",
+            f"the larger, {max(amount, other)}, is billed at least",
+        )
+    if unit == "$/month":
         per_month = max(per_month, amount)
     elif unit == "$/year":
         per_year = max(per_year, amount)
@@ -70,7 +88,7 @@ def minimums(rate: RateFields) -> tuple[Decimal, Decimal]:
 def export_terms(rate: RateFields, energy: EnergyCharge) -> tuple[ExportTerms, EnergyCharge]:
     """Take the rules for energy fed in; the charge comes back with a selling price where needed."""
     rule = rate.text("dgrules")
-    is_net = rate.read("usenetmetering", read_flag) or False
+    is_net = rate.read("usenetmetering", read_flag)
     metering = _RULES.get(rule.lower(), Metering.IMPORT_ONLY)
     sells = [tier.sell_per_kwh for tiers in energy.tiers for tier in tiers]
     if rule and rule.lower() not in _RULES:
@@ -86,6 +104,13 @@ def export_terms(rate: RateFields, energy: EnergyCharge) -> tuple[ExportTerms, E
             ", ".join(str(price) for price in sells),
             "there are selling prices and no dgrules",
             "what is fed in earns them, interval by interval",
+        )
+    if rule and is_net is not None and is_net != (metering is Metering.NET_METERING_KWH):
+        rate.findings.lacks(
+            "usenetmetering",
+            "true" if is_net else "false",
+            f"dgrules says {rule}, and both say what becomes of energy fed in",
+            "dgrules alone counts",
         )
     if rule.lower() == "net billing hourly":
         rate.findings.lacks(

@@ -1,0 +1,1 @@
+"""Sites on this machine: their parts as containers, their links, and what ran last."""

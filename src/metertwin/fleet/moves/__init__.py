@@ -1,0 +1,1 @@
+"""Groups of twins, and shares of them, moved between sites and hosts."""

@@ -1,0 +1,1 @@
+"""Another image for twins: rehearsed, tried on a canary, watched, promoted or taken back."""
