@@ -12,19 +12,29 @@ from metertwin.fleet.runtimes.docker.runtime import DockerRuntime
 from metertwin.fleet.runtimes.docker.wire import creation_of
 from metertwin.fleet.runtimes.errors import (
     ContainerStartError,
+    EngineRefusedError,
     EngineUnavailableError,
     SpecError,
 )
 from metertwin.fleet.runtimes.spec import ContainerSpec
 
 WITHIN_S = 15.0
+_SAID = b'{"message": "read /proc/12899/cgroup: no such process"}'
+ENDED_WHILE_PODMAN_LOOKED = (
+    b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_SAID), _SAID)
+)
 
 
 class Door:
-    """A socket before a real engine's, which can be closed in the middle of a conversation."""
+    """A socket before a real engine's, which can be closed in the middle of a conversation.
+
+    Looks at containers are answered with a failure of the engine `failures` times.
+    """
 
     def __init__(self, engine: Path, path: Path) -> None:
         self.path = path
+        self.failures = 0
         self._engine = engine
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
@@ -45,7 +55,19 @@ class Door:
         self._writers.append(to)
         if back.is_closing():
             to.close()
-        await asyncio.gather(_copy(here, to), _copy(there, back))
+        await asyncio.gather(self._ask(here, to, back), _copy(there, back))
+
+    async def _ask(
+        self, here: asyncio.StreamReader, to: asyncio.StreamWriter, back: asyncio.StreamWriter
+    ) -> None:
+        with contextlib.suppress(ConnectionError):
+            while piece := await here.read(65536):
+                if self.failures and b"/containers/" in piece:
+                    self.failures -= 1
+                    back.write(ENDED_WHILE_PODMAN_LOOKED)
+                else:
+                    to.write(piece)
+        to.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,6 +93,27 @@ async def test_an_engine_that_goes_away_is_told_in_one_sentence(
             await ask
     await door.open()
     assert (await runtime.status("mt-test-none")).phase == "absent", "it came back"
+    await runtime.close()
+    await door.close()
+
+
+@pytest.mark.fault
+async def test_an_engine_that_fails_to_look_is_asked_again_and_told_when_it_goes_on_failing(
+    engine_socket: Path, tmp_path: Path
+) -> None:
+    door = Door(engine_socket, tmp_path / "engine.sock")
+    await door.open()
+    runtime = await DockerRuntime.connect(door.path)
+    door.failures = 3
+    assert (await runtime.status("mt-test-none")).phase == "absent"
+    assert door.failures == 0
+    door.failures = 4
+    with pytest.raises(EngineRefusedError, match=r"refused: read /proc/12899/cgroup: no such proc"):
+        await runtime.status("mt-test-none")
+    assert door.failures == 0, "it is not asked for ever"
+    door.failures = 1
+    with pytest.raises(EngineRefusedError, match="no such process"):
+        await runtime.client.ask("POST", "/containers/mt-test-none/start")
     await runtime.close()
     await door.close()
 

@@ -5,6 +5,7 @@ versions and old engines do not know new ones, so the version is the engine's ow
 newest this code was written against.
 """
 
+import asyncio
 import json
 import math
 import os
@@ -21,6 +22,9 @@ from metertwin.fleet.runtimes.errors import EngineRefusedError, EngineUnavailabl
 NEWEST_API = (1, 44)
 _ANSWER_WITHIN_S = 60.0
 _NOT_FOUND = 404
+_ENGINE_FAILED = 500
+# Podman fails to look at a container whose process ends just then; a moment later it can.
+_LOOK_AGAIN_AFTER_S = (0.02, 0.1, 0.5)
 # What Podman says, as an error of its own, of a container that is removed while it looks at it.
 _GONE_MEANWHILE = "no such container"
 _CONNECT_WITHIN_S = 5.0
@@ -74,6 +78,8 @@ class EngineClient:
     ) -> Any:  # noqa: ANN401 - JSON is anything
         """Return the JSON that the engine answers, None where it answers nothing.
 
+        What only looks (GET) is asked again, three times at most, where the engine itself failed.
+
         Raises:
             EngineUnavailableError: It does not answer.
             EngineRefusedError: It answers with an error; its fact `status` is the HTTP status.
@@ -89,9 +95,20 @@ class EngineClient:
         body: object = None,
         timeout_s: float = _ANSWER_WITHIN_S,
     ) -> bytes:
-        """Return the bytes that the engine answers; raises as `ask`."""
-        async with self.stream(method, path, query, body=body, timeout_s=timeout_s) as response:
-            return await response.aread()
+        """Return the bytes that the engine answers; asks again and raises as `ask`."""
+
+        async def once() -> bytes:
+            async with self.stream(method, path, query, body=body, timeout_s=timeout_s) as response:
+                return await response.aread()
+
+        for pause_s in _LOOK_AGAIN_AFTER_S if method == "GET" else ():
+            try:
+                return await once()
+            except EngineRefusedError as error:
+                if error.facts["status"] < _ENGINE_FAILED:
+                    raise
+            await asyncio.sleep(pause_s)
+        return await once()
 
     @asynccontextmanager
     async def stream(
