@@ -105,7 +105,9 @@ class EngineClient:
             try:
                 return await once()
             except EngineRefusedError as error:
-                if error.facts["status"] < _ENGINE_FAILED:
+                status = error.facts["status"]
+                assert isinstance(status, int)  # as `_refused` says it
+                if status < _ENGINE_FAILED:
                     raise
             await asyncio.sleep(pause_s)
         return await once()
