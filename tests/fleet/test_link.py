@@ -1,6 +1,8 @@
 """The relay that plays a partition."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -88,3 +90,15 @@ async def test_a_file_says_how_the_link_shall_be(link: Link, tmp_path: Path) -> 
 async def test_a_taken_port_is_named(link: Link) -> None:
     with pytest.raises(LinkError, match=rf"cannot listen on 127\.0\.0\.1:{link.port}: "):
         await Link(link.port, 1).open()
+
+
+@pytest.mark.parametrize("turns_count", [0, 1, 3, 4, 5])  # in 2 asyncio itself drops it
+async def test_who_comes_while_it_ends_is_not_kept(link: Link, turns_count: int) -> None:
+    with socket.create_connection(("127.0.0.1", link.port)) as coming:
+        for _ in range(turns_count):  # of the loop: it is taken in some of them
+            await asyncio.sleep(0)
+        await link.close()
+        coming.settimeout(0)
+        async with asyncio.timeout(2):
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.get_running_loop().sock_recv(coming, 1) == b""

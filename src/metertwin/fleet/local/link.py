@@ -8,6 +8,7 @@ router that lost its route, which either end notices only by its own patience.
 import asyncio
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -70,6 +71,7 @@ class Link:
     _server: asyncio.Server | None = None
     _relays: set[asyncio.Task[None]] = field(default_factory=set)
     _may_pass: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_closed: bool = False
 
     async def open(self) -> None:
         """Begin to relay.
@@ -99,6 +101,7 @@ class Link:
 
     async def close(self) -> None:
         """End it."""
+        self._is_closed = True
         if self._server is not None:
             self._server.close()
         await self._end_relays()
@@ -108,21 +111,25 @@ class Link:
             relay.cancel()
         await asyncio.gather(*self._relays, return_exceptions=True)
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._relays.add(task)
-        try:
-            if self.state is not LinkState.CUT:
-                await self._relay(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            log.debug("link_ended", port=self.port)
-        finally:
-            self._relays.discard(task)
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.state is LinkState.CUT or self._is_closed:
             writer.transport.abort()
+            return
+        relay = asyncio.create_task(self._relay(reader, writer))
+        self._relays.add(relay)
+        # Not in the task itself: it may be cancelled before it begins.
+        relay.add_done_callback(partial(self._forget, writer))
+
+    def _forget(self, writer: asyncio.StreamWriter, relay: asyncio.Task[None]) -> None:
+        self._relays.discard(relay)
+        writer.transport.abort()
+        log.debug("link_ended", port=self.port)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(self.to_host, self.to_port)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(self.to_host, self.to_port)
+        except OSError:  # nobody is there: its other end is told by the end of this one
+            return
         ways = [
             asyncio.create_task(self._pass(reader, far_writer)),
             asyncio.create_task(self._pass(far_reader, writer)),
