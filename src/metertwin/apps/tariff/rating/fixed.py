@@ -2,7 +2,8 @@
 
 A bill is exact or it is wrong, and a fleet's bills must not cost a Python object per amount. So a
 column holds int64 as long as nothing can overflow, and Python integers from there on: each step
-bounds its result before it computes it.
+bounds its result before it computes it. A bound is carried from step to step, and the values are
+looked at only where it would not do.
 """
 
 from collections.abc import Callable
@@ -25,17 +26,19 @@ class Fixed:
 
     integers: Integers
     digits: int
+    _bound: int | None = None  # no magnitude is above it; None: nobody looked yet
 
     @classmethod
     def zeros(cls, count: int) -> "Fixed":
         """Return a column of zeros."""
-        return cls(np.zeros(count, np.int64), 0)
+        return cls(np.zeros(count, np.int64), 0, 0)
 
     @classmethod
     def constant(cls, value: Decimal, count: int) -> "Fixed":
         """Return a column of one value."""
         integer, digits = _parts(value)
-        return cls(np.full(count, integer, np.int64 if _fits(integer) else object), digits)
+        integers = np.full(count, integer, np.int64 if _fits(integer) else object)
+        return cls(integers, digits, abs(integer))
 
     @classmethod
     def of(cls, values: list[Decimal]) -> "Fixed":
@@ -49,49 +52,72 @@ class Fixed:
     def __len__(self) -> int:
         return len(self.integers)
 
+    @property
+    def bound(self) -> int:
+        """A number that no integer's magnitude is above."""
+        if self._bound is None:
+            object.__setattr__(self, "_bound", _magnitude(self.integers))
+        assert self._bound is not None
+        return self._bound
+
     def __add__(self, other: "Fixed") -> "Fixed":
-        mine, theirs, digits = _aligned(self, other)
-        if _magnitude(mine) + _magnitude(theirs) >= _LIMIT:
-            mine = mine.astype(object)
-        return Fixed(mine + theirs, digits)
+        mine, theirs = _aligned(self, other)
+        integers, bound = mine.integers, mine.bound + theirs.bound
+        if bound >= _LIMIT:
+            bound = _magnitude(integers) + _magnitude(theirs.integers)
+        if bound >= _LIMIT:
+            integers = integers.astype(object)
+        return Fixed(integers + theirs.integers, mine.digits, bound)
 
     def __sub__(self, other: "Fixed") -> "Fixed":
         return self + -other
 
     def __neg__(self) -> "Fixed":
-        return Fixed(-self.integers, self.digits)
+        return Fixed(-self.integers, self.digits, self._bound)
 
     def with_digits(self, digits: int) -> "Fixed":
         """Return the same values with at least this many digits."""
         if digits <= self.digits:
             return self
-        return Fixed(_multiplied(self.integers, 10 ** (digits - self.digits)), digits)
+        return self._scaled(10 ** (digits - self.digits), digits)
 
     def times(self, factor: Decimal) -> "Fixed":
         """Return every value times one factor."""
         integer, digits = _parts(factor)
-        return Fixed(_multiplied(self.integers, integer), self.digits + digits)
+        return self._scaled(integer, self.digits + digits)
+
+    def _scaled(self, factor: int, digits: int) -> "Fixed":
+        integers, bound = self.integers, self.bound * abs(factor)
+        if bound >= _LIMIT:
+            bound = _magnitude(integers) * abs(factor)
+        if bound >= _LIMIT or not _fits(factor):
+            integers = integers.astype(object)
+        return Fixed(integers * factor, digits, bound)
 
     def times_each(self, other: "Fixed") -> "Fixed":
         """Return each value times the other column's."""
-        mine = self.integers
-        if _magnitude(mine) * _magnitude(other.integers) >= _LIMIT:
-            mine = mine.astype(object)
-        return Fixed(mine * other.integers, self.digits + other.digits)
+        integers, bound = self.integers, self.bound * other.bound
+        if bound >= _LIMIT:
+            bound = _magnitude(integers) * _magnitude(other.integers)
+        if bound >= _LIMIT:
+            integers = integers.astype(object)
+        return Fixed(integers * other.integers, self.digits + other.digits, bound)
 
     def at_most(self, other: "Fixed") -> "Fixed":
         """Return the smaller of both, row by row."""
-        mine, theirs, digits = _aligned(self, other)
-        return Fixed(np.minimum(mine, theirs), digits)
+        mine, theirs = _aligned(self, other)
+        integers = np.minimum(mine.integers, theirs.integers)
+        return Fixed(integers, mine.digits, max(mine.bound, theirs.bound))
 
     def at_least(self, other: "Fixed") -> "Fixed":
         """Return the larger of both, row by row."""
-        mine, theirs, digits = _aligned(self, other)
-        return Fixed(np.maximum(mine, theirs), digits)
+        mine, theirs = _aligned(self, other)
+        integers = np.maximum(mine.integers, theirs.integers)
+        return Fixed(integers, mine.digits, max(mine.bound, theirs.bound))
 
     def positive(self) -> "Fixed":
         """Return the values above 0, and 0 for others."""
-        return Fixed(np.maximum(self.integers, 0), self.digits)
+        return Fixed(np.maximum(self.integers, 0), self.digits, self._bound)
 
     def rounded(self, rounding: Rounding) -> "Fixed":
         """Return the values rounded by a tariff's rule, with exactly its digits."""
@@ -103,7 +129,7 @@ class Fixed:
         else:
             quotients = _ROUND[rounding.mode](np.abs(self.integers), unit)
         signed = np.where(self.integers < 0, -quotients, quotients)
-        return Fixed(_narrowed(signed), rounding.digits)
+        return Fixed(_narrowed(signed), rounding.digits, self.bound // unit + 1)
 
     def row(self, row: int) -> Decimal:
         """Return one value, exactly."""
@@ -115,7 +141,7 @@ class Fixed:
 
     def take(self, rows: NDArray[np.int64]) -> "Fixed":
         """Return some of the rows."""
-        return Fixed(self.integers[rows], self.digits)
+        return Fixed(self.integers[rows], self.digits, self._bound)
 
     def is_any(self) -> bool:
         """Say whether any value is not 0."""
@@ -140,7 +166,8 @@ def shared(part: Fixed, width: Fixed, whole: Fixed, digits: int) -> Fixed:
         digits: Digits of the result.
     """
     a, b = part.integers, width.with_digits(digits).integers
-    c = _multiplied(np.maximum(whole.integers, 1), 10 ** max(0, width.digits - digits))
+    at_least_one = Fixed(np.maximum(whole.integers, 1), 0)
+    c = at_least_one.times(Decimal(10 ** max(0, width.digits - digits))).integers
     if 2 * _magnitude(c) ** 2 >= _LIMIT or object in (a.dtype, b.dtype):
         a, b, c = a.astype(object), b.astype(object), c.astype(object)
     # a x b would leave int64 for an ordinary month; b = quotient x c + rest keeps both terms small.
@@ -170,10 +197,9 @@ _ROUND: dict[RoundingMode, Callable[[Integers, int], Integers]] = {
 
 
 def _parts(value: Decimal) -> tuple[int, int]:
-    sign, figures, exponent = value.as_tuple()
-    assert isinstance(exponent, int)  # not NaN, not infinite: prices are checked with the tariff
-    integer = int("".join(map(str, figures)) or "0") * (-1 if sign else 1)
-    return (integer, -exponent) if exponent < 0 else (integer * 10**exponent, 0)
+    assert value.is_finite()  # prices are checked with the tariff
+    whole, _, fraction = f"{value:f}".partition(".")
+    return int(whole + fraction), len(fraction)
 
 
 def _decimal(integer: int, digits: int) -> Decimal:
@@ -191,16 +217,11 @@ def _magnitude(integers: Integers) -> int:
     return max(int(integers.max()), -int(integers.min()))
 
 
-def _multiplied(integers: Integers, factor: int) -> Integers:
-    is_small = _fits(factor) and _magnitude(integers) * abs(factor) < _LIMIT
-    return (integers if is_small else integers.astype(object)) * factor
-
-
 def _narrowed(integers: Integers) -> Integers:
     is_needless = integers.dtype == object and _magnitude(integers) < _LIMIT
     return integers.astype(np.int64) if is_needless else integers
 
 
-def _aligned(first: Fixed, second: Fixed) -> tuple[Integers, Integers, int]:
+def _aligned(first: Fixed, second: Fixed) -> tuple[Fixed, Fixed]:
     digits = max(first.digits, second.digits)
-    return first.with_digits(digits).integers, second.with_digits(digits).integers, digits
+    return first.with_digits(digits), second.with_digits(digits)
