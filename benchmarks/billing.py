@@ -45,7 +45,7 @@ def year_ms() -> float:
     chance = np.random.default_rng(1)
     usage = usage_of(chance.integers(0, 400, (1000, YEAR), dtype=np.int32))
     rate(household_tariff(), usage)
-    return _best_ms(lambda: rate(household_tariff(), usage), 5) / len(usage.meters)
+    return _best_ms(lambda: rate(household_tariff(), usage), 15) / len(usage.meters)
 
 
 def sam_year_ms() -> float:
@@ -56,7 +56,7 @@ def sam_year_ms() -> float:
     case = cases[-1]
     load_kw = usage.power_kw(usage.load_wh)
     model = sam_model(case, load_kw, load_kw * 0, dynamics)
-    return _best_ms(model.execute, 5)
+    return _best_ms(model.execute, 15)
 
 
 def fleet_s() -> float:
