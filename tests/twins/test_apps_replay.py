@@ -19,7 +19,7 @@ from metertwin.bus.tail import Delivered
 from metertwin.bus.wire import encode_readings
 from metertwin.core.clock import ManualClock
 from metertwin.core.command import CommandKind
-from metertwin.core.errors import UnavailableError
+from metertwin.core.errors import NotFoundError, UnavailableError
 from metertwin.core.ids import GroupId, MeterId
 from metertwin.twins.apps.host import AppHost
 from metertwin.twins.checkpoint import encode_checkpoint, restore_checkpoint
@@ -127,9 +127,10 @@ QUARTERS_COUNT = 160
 
 @pytest.mark.fault
 async def test_a_killed_host_loses_and_doubles_nothing_its_apps_said(
-    site: Site, bus_server: BusServer, counting_app: Path
+    site: Site, bus_server: BusServer, counting_app: Path, request: pytest.FixtureRequest
 ) -> None:
     host = Killable(bus_server, site, counting_app)
+    request.addfinalizer(host.end)
     await host.start()
 
     async def load() -> None:
@@ -183,9 +184,12 @@ class Killable:
         )
 
     async def kill(self) -> None:
+        await asyncio.to_thread(self.end)
+
+    def end(self) -> None:
         assert self._process is not None
         self._process.kill()
-        await asyncio.to_thread(self._process.wait)
+        self._process.wait()
 
 
 def as_json(plain: object) -> str:
@@ -206,7 +210,7 @@ async def patiently_counted(site: Site, quarters: int) -> dict[str, object]:
         while True:
             try:
                 answer = await site.ask("counted", "a", dict[str, object])
-            except UnavailableError:
+            except (UnavailableError, NotFoundError):  # it starts, or it has applied nothing yet
                 answer = {"quarters": 0}
             if answer["quarters"] == quarters:
                 return answer
