@@ -62,11 +62,11 @@ class Fixed:
 
     def __add__(self, other: "Fixed") -> "Fixed":
         mine, theirs = _aligned(self, other)
-        integers, bound = mine.integers, mine.bound + theirs.bound
-        if bound >= _LIMIT:
-            bound = _magnitude(integers) + _magnitude(theirs.integers)
-        if bound >= _LIMIT:
-            integers = integers.astype(object)
+        integers, bound = _roomy(
+            mine.integers,
+            mine.bound + theirs.bound,
+            lambda: _magnitude(mine.integers) + _magnitude(theirs.integers),
+        )
         return Fixed(integers + theirs.integers, mine.digits, bound)
 
     def __sub__(self, other: "Fixed") -> "Fixed":
@@ -87,20 +87,22 @@ class Fixed:
         return self._scaled(integer, self.digits + digits)
 
     def _scaled(self, factor: int, digits: int) -> "Fixed":
-        integers, bound = self.integers, self.bound * abs(factor)
-        if bound >= _LIMIT:
-            bound = _magnitude(integers) * abs(factor)
-        if bound >= _LIMIT or not _fits(factor):
+        integers, bound = _roomy(
+            self.integers,
+            self.bound * abs(factor),
+            lambda: _magnitude(self.integers) * abs(factor),
+        )
+        if not _fits(factor):  # zeros times it would, but numpy cannot hold it
             integers = integers.astype(object)
         return Fixed(integers * factor, digits, bound)
 
     def times_each(self, other: "Fixed") -> "Fixed":
         """Return each value times the other column's."""
-        integers, bound = self.integers, self.bound * other.bound
-        if bound >= _LIMIT:
-            bound = _magnitude(integers) * _magnitude(other.integers)
-        if bound >= _LIMIT:
-            integers = integers.astype(object)
+        integers, bound = _roomy(
+            self.integers,
+            self.bound * other.bound,
+            lambda: _magnitude(self.integers) * _magnitude(other.integers),
+        )
         return Fixed(integers * other.integers, self.digits + other.digits, bound)
 
     def at_most(self, other: "Fixed") -> "Fixed":
@@ -215,6 +217,19 @@ def _magnitude(integers: Integers) -> int:
     if integers.size == 0:
         return 0
     return max(int(integers.max()), -int(integers.min()))
+
+
+def _roomy(integers: Integers, bound: int, look: Callable[[], int]) -> tuple[Integers, int]:
+    """Return integers of a kind whose results have room, and what bounds the results.
+
+    Args:
+        integers: What is computed with.
+        bound: No result's magnitude is above it.
+        look: Returns the bound that the values themselves give, where `bound` is too wide.
+    """
+    if bound >= _LIMIT:
+        bound = look()
+    return (integers if bound < _LIMIT else integers.astype(object)), bound
 
 
 def _narrowed(integers: Integers) -> Integers:
