@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 from tests.apps.tariff.app.billing_world import FLAT, PERIOD_US, Host, at, host_of
+from tests.apps.tariff.app.test_requests import PREPAID
 
 from metertwin.apps.app import Asked
 from metertwin.apps.tariff.app.arguments import TopUpArguments
@@ -11,15 +12,6 @@ from metertwin.apps.tariff.app.errors import NoUsageError
 from metertwin.core.clock import to_us
 from metertwin.core.ids import MeterId
 
-PREPAID = """
-id: prepaid
-version: 1
-name: Paid before
-currency: EUR
-zone: Europe/Berlin
-energy: {periods: {all: {price_per_kwh: 0.50}}}
-prepayment: {low_balance: 10, emergency_credit: 5}
-"""
 YEARLY = """
 id: ladder
 version: 1
